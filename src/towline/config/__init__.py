@@ -1,0 +1,1 @@
+"""Text to settings: YAML with line marks, schema, problems, frozen values."""

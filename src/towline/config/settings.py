@@ -1,0 +1,163 @@
+"""What a configuration says, as frozen values. After `load` nobody parses strings.
+
+No field has a default here: defaults live in the schema, once.
+Durations are seconds, sizes are bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+class Secret(str):
+    """A text that must not be shown: `repr` and `format` give `***`; `reveal` gives the value."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+    def __str__(self) -> str:
+        return "***"
+
+    def __format__(self, spec: str) -> str:
+        return format("***", spec)
+
+    def reveal(self) -> str:
+        """The real value, for the one place that sends it."""
+        return str.__str__(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """This Towline."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """The one match language. Every given key must hold; a key holds if one of its values does.
+
+    Empty tuples and empty texts mean the key was not given. Names are shell patterns.
+    """
+
+    name: tuple[str, ...] = ()
+    service: tuple[str, ...] = ()
+    project: tuple[str, ...] = ()
+    app: tuple[str, ...] = ()
+    container: tuple[str, ...] = ()
+    image: tuple[str, ...] = ()
+    label: tuple[str, ...] = ()
+    device: tuple[str, ...] = ()
+    source: tuple[str, ...] = ()
+    stream: tuple[str, ...] = ()
+    level: tuple[str, ...] = ()
+    min_level: str = ""
+    regex: str = ""
+    fields: tuple[tuple[str, str], ...] = ()
+    negated: Match | None = None
+    alternatives: tuple[Match, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redaction:
+    """A pattern of the user's own and what replaces each hit."""
+
+    pattern: str
+    replacement: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pipeline:
+    """What is done to lines. `redact` holds names of built-in groups and own patterns."""
+
+    parse: tuple[str, ...]
+    redact: tuple[str | Redaction, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """What cannot change while the store is open."""
+
+    path: Path
+    persist: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upkeep:
+    """How the store is kept; may change at any time."""
+
+    memory: int
+    flush: float
+    max_file_size: int
+    compression: str
+    max_age: float
+    max_size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broker:
+    """A named MQTT connection. `servers` are `mqtt://host:port` in order of preference."""
+
+    servers: tuple[str, ...]
+    username: str
+    password: Secret
+    client_id: str
+    keep_alive: float
+    clean_session: bool
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """Which records go to which backends; `final` ends the search."""
+
+    match: Match
+    to: tuple[str, ...]
+    final: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """A bearer token: SHA-256 of its text in hexadecimal, and what it may do."""
+
+    name: str
+    hash: str
+    scopes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Api:
+    """Where the API listens and who may use it."""
+
+    host: str
+    port: int
+    tokens: tuple[Token, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A source or a backend as written: its kind's name and its kind's own frozen settings."""
+
+    type: str
+    config: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """A whole configuration."""
+
+    device: Device
+    sources: Mapping[str, Entry] = field(hash=False)
+    pipeline: Pipeline
+    store: Store
+    upkeep: Upkeep
+    brokers: Mapping[str, Broker] = field(hash=False)
+    backends: Mapping[str, Entry] = field(hash=False)
+    routes: tuple[Route, ...]
+    api: Api

@@ -1,0 +1,102 @@
+"""Every error raised on purpose.
+
+TowlineError
+├── ConfigError            the author of a file can mend it
+├── QueryError             the asker of a query can mend it
+├── StoreError             the data folder cannot be used
+├── StartError             a component could not open what it needs
+├── RestoreError           a roll-back failed: the process must end
+├── DeliveryError          a batch did not arrive
+│   ├── Retryable          ...yet: the same batch may be taken later
+│   └── Rejected           ...and never will be
+└── SourceError            an origin is away: degraded, not crashed
+    ├── NotFound           the container is gone
+    └── Unreadable         the container's log can never be read (driver `none`)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+
+class TowlineError(Exception):
+    """Base of every error raised on purpose."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One fault in a configuration, where its author can find it.
+
+    `line` and `column` count from one. `path` is the way to the value in the YAML tree.
+    `source` is the offending line as written; `hint` is the nearest valid word or the remedy.
+    """
+
+    code: str
+    text: str
+    file: str = ""
+    line: int = 1
+    column: int = 1
+    path: tuple[Hashable, ...] = ()
+    source: str = ""
+    hint: str = ""
+
+
+class ConfigError(TowlineError):
+    """The configuration is at fault and its author can mend it."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("; ".join(f"{p.file}:{p.line}:{p.column}: {p.text}" for p in problems))
+        self.problems = tuple(problems)
+
+
+class QueryError(TowlineError):
+    """A query, filter or pattern that cannot be understood."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class StoreError(TowlineError):
+    """The data folder cannot be used: not writable, or held by another Towline."""
+
+
+class StartError(TowlineError):
+    """A component could not open what it needs."""
+
+    def __init__(self, key: str, cause: BaseException) -> None:
+        super().__init__(f"{key}: {cause}")
+        self.key = key
+
+
+class RestoreError(TowlineError):
+    """A roll-back failed: nothing sound is left to run."""
+
+
+class DeliveryError(TowlineError):
+    """A batch did not arrive."""
+
+
+class Retryable(DeliveryError):
+    """The destination may take the same batch later; `retry_after` in seconds if it said so."""
+
+    def __init__(self, reason: str, *, retry_after: float | None = None) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+
+
+class Rejected(DeliveryError):
+    """The destination will never take this batch."""
+
+
+class SourceError(TowlineError):
+    """An origin is away; the source is degraded until it is back."""
+
+
+class NotFound(SourceError):
+    """The container does not exist (any more)."""
+
+
+class Unreadable(SourceError):
+    """The container's logging driver does not support reading."""

@@ -1,0 +1,1 @@
+"""Viewers: live readers of the store."""

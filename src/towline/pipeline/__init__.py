@@ -1,0 +1,1 @@
+"""Pure steps that refine lines and encode them once."""

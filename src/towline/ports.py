@@ -1,0 +1,66 @@
+"""What a source, a backend and a component must be. Nothing here has a base class to inherit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol, Self, runtime_checkable
+
+from towline.record import Batch, Line, Origin
+
+Emit = Callable[[Origin, list[Line]], int]
+"""Take lines of one origin, in order, into the pipeline and the store.
+
+Never waits and never refuses: a reader that stopped reading would make Docker lose lines.
+Returns the store's next offset, so that a source that cannot be read again can wait until
+everything before it is synced.
+"""
+
+
+class Component(AbstractAsyncContextManager[Any], Protocol):
+    """Something the runtime opens, runs and closes: one task owns all three."""
+
+    async def __aenter__(self) -> Self:
+        """Open local resources only; never wait for a remote that is down."""
+
+    async def __aexit__(self, *exc: object) -> None:
+        """Release them; safe after a failed or cancelled run."""
+
+    async def run(self) -> None:
+        """Work until cancelled or drained."""
+
+
+@runtime_checkable
+class Drains(Protocol):
+    """A component that can finish what it holds when asked."""
+
+    def drain(self) -> None:
+        """Let `run` finish what is held and return."""
+
+
+class Source(AbstractAsyncContextManager[Any], Protocol):
+    """Reads lines from somewhere until cancelled.
+
+    Entering must not wait for a remote that is down. Leaving is safe after a failed run.
+    """
+
+    async def run(self, emit: Emit) -> None:
+        """Emit until cancelled; reconnect by itself; raise only on a fault of ours."""
+
+
+class Backend(AbstractAsyncContextManager[Any], Protocol):
+    """Delivers batches to one destination. Never queues, retries, sleeps or counts."""
+
+    async def send(self, batch: Batch) -> None:
+        """Deliver all of it, or raise `Retryable` or `Rejected`.
+
+        The same batch twice must be harmless. May be cancelled at any await.
+        """
+
+
+@runtime_checkable
+class Queryable(Protocol):
+    """A backend that can be asked for what it holds."""
+
+    async def query(self, query: object, /) -> list[bytes]:
+        """Records as JSON, newest first."""

@@ -1,0 +1,1 @@
+"""Specs, their diff, slots and the reconciler: the only room that starts or stops anything."""

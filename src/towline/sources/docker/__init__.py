@@ -1,0 +1,1 @@
+"""Lines of containers, from a Docker Engine."""

@@ -1,0 +1,1 @@
+"""The append-only log every record enters first, and what reads it."""
