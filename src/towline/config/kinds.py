@@ -1,0 +1,42 @@
+"""Kinds of components: how one is written, kept and opened. The tables stand in `app.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from towline.config.settings import Device
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a component may ask of the program it runs in.
+
+    `lookup` gives the running component of a key ("brokers.home"): the newcomer where a change
+    brings one. `checkpoints` is the store's, for sources that can be read again.
+    """
+
+    device: Device
+    lookup: Callable[[str], Any]
+    checkpoints: Any
+    max_age: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One kind of source or backend.
+
+    `schema` checks the mapping without its `type` and returns the arguments of `config`, a frozen
+    dataclass. `open(name, config, surroundings)` builds the component and opens nothing.
+    `needs` names components it leans on, `claims` what it must hold alone.
+    """
+
+    schema: Callable[[Any], Any]
+    config: Callable[..., Any]
+    open: Callable[[str, Any, Surroundings], Any]
+    needs: Callable[[Any], frozenset[str]] = lambda _: frozenset()
+    claims: Callable[[Any], frozenset[str]] = lambda _: frozenset()
+
+
+Kinds = Mapping[str, Kind]
