@@ -1,0 +1,168 @@
+"""A record's only encoding: JSON from a template that the origin prepares once.
+
+The order of members is that of DESIGN section 4. What is the same for all records of an origin is
+encoded when the origin is first seen; a record adds its own few members between.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from json.encoder import encode_basestring as quote
+from typing import Any, Final
+
+import msgspec
+
+from towline.record import Line, Origin, OriginType, Record
+
+_dumps = msgspec.json.Encoder().encode
+
+
+class Template:
+    """The constant members of an origin's records, as JSON text."""
+
+    __slots__ = ("head", "origin", "tail")
+
+    def __init__(self, origin: Origin) -> None:
+        self.origin = origin
+        head = {
+            "source": {"type": str(origin.type), "name": origin.name},
+            "device": origin.device,
+            "app": origin.app,
+            "project": origin.project,
+            "serviceId": origin.service_id,
+            "serviceName": origin.service,
+            "containerId": origin.container_id,
+        }
+        tail = {"containerName": origin.container, "image": origin.image}
+        self.head = _members(head)
+        self.tail = _members(tail)
+
+
+def _members(values: dict[str, Any]) -> str:
+    given = {key: value for key, value in values.items() if value is not None}
+    return _dumps(given).decode()[1:-1] + "," if given else ""
+
+
+MAX_ORIGINS: Final = 4096
+"""Origins whose templates are kept; more are made again when needed."""
+
+template_of = lru_cache(maxsize=MAX_ORIGINS)(Template)
+"""The template of an origin; kept for the origins in use."""
+
+
+def encode(template: Template, lines: list[Line], offset: int) -> list[Record]:
+    """Lines as records, the first at `offset`; every line must have its level."""
+    origin, head, tail = template.origin, template.head, template.tail
+    system = "true" if origin.type in (OriginType.SYSTEM, OriginType.MANAGER) else "false"
+    records: list[Record] = []
+    add = records.append
+    for line in lines:
+        text = line.text
+        timestamp = line.timestamp
+        level = line.level
+        stderr = line.stderr
+        seq = line.seq
+        fields = f',"fields":{line.fields}' if line.fields else ""
+        row = (
+            f'{{"id":"{offset:016x}","message":{quote(text)},"timestamp":{timestamp},'
+            f'"time":"{line.time}","level":"{level}",{head}"seq":{seq},{tail}'
+            f'"isStdErr":{"true" if stderr else "false"},'
+            f'"isSystem":{"true" if line.system else system}'
+            f"{fields}{line.extra}}}"
+        )
+        add(Record(offset, origin, timestamp, level, stderr, seq, text, row.encode()))
+        offset += 1
+    return records
+
+
+class _Source(msgspec.Struct):
+    type: str
+    name: str
+
+
+class _Stored(msgspec.Struct, gc=False, rename="camel"):
+    """The members that are needed of a record read back from a file."""
+
+    id: str
+    message: str
+    timestamp: int
+    level: str
+    source: _Source
+    device: str
+    app: str | None = None
+    project: str | None = None
+    service_id: int | None = None
+    service_name: str | None = None
+    container_id: str | None = None
+    container_name: str | None = None
+    image: str | None = None
+    seq: int = 0
+    is_std_err: bool = False
+
+
+_stored = msgspec.json.Decoder(_Stored)
+
+
+Labels = tuple[tuple[str, str], ...]
+
+
+class Decoder:
+    """Records from their own JSON.
+
+    A record does not carry its container's labels; `labels` maps container ids to them, and the
+    store keeps that map, so a match on labels decides the same for a record read back from a file.
+    """
+
+    def __init__(self) -> None:
+        self.labels: dict[str, Labels] = {}
+        self._origins: dict[tuple[object, ...], Origin] = {}
+
+    def __call__(self, row: bytes) -> Record:
+        """The record in `row`; `ValueError` when it is none."""
+        found = _stored.decode(row)
+        return Record(
+            int(found.id, 16),
+            self._origin(found),
+            found.timestamp,
+            found.level,
+            found.is_std_err,
+            found.seq,
+            found.message,
+            row,
+        )
+
+    def _origin(self, found: _Stored) -> Origin:
+        key = (
+            found.source.type,
+            found.source.name,
+            found.container_id,
+            found.image,
+            found.device,
+            found.app,
+            found.project,
+            found.service_id,
+            found.service_name,
+            found.container_name,
+        )
+        origin = self._origins.get(key)
+        if origin is None:
+            if len(self._origins) >= MAX_ORIGINS:
+                self._origins.clear()
+            origin = self._origins[key] = _restore(found, self.labels)
+        return origin
+
+
+def _restore(found: _Stored, labels: dict[str, Labels]) -> Origin:
+    return Origin(
+        type=OriginType(found.source.type),
+        name=found.source.name,
+        device=found.device,
+        app=found.app,
+        project=found.project,
+        service_id=found.service_id,
+        service=found.service_name,
+        container_id=found.container_id,
+        container=found.container_name,
+        image=found.image,
+        labels=labels.get(found.container_id or "", ()),
+    )

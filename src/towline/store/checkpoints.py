@@ -1,0 +1,138 @@
+"""How far each container has been read: written after a sync, never before.
+
+A checkpoint names a row by the fingerprints of the rows up to it. The store's own records tell how
+much further it got, so a checkpoint may be old: it costs reading again, never a line.
+
+The file is a log of checkpoints, one JSON object per line; the last valid one of a container
+counts. It is written anew when it has grown, and a torn end costs one step back.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import logging
+import os
+import zlib
+from array import array
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from towline.store.recover import Tail
+
+_log = logging.getLogger(__name__)
+COMPACT: Final = 4_000_000
+"""Bytes at which the log is written anew."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """Row `seq` of one container on one engine.
+
+    `rows` are the CRC-32 of up to 512 rows that end there, oldest first; `since` is the earliest
+    time among them (RFC 3339, nanoseconds), so that a reader knows from when to ask.
+    """
+
+    engine: str
+    container: str
+    seq: int
+    since: str
+    rows: tuple[int, ...]
+
+    def as_line(self) -> bytes:
+        """One line of the log, its own checksum in front."""
+        rows = base64.b64encode(array("I", self.rows).tobytes()).decode()
+        body = json.dumps(
+            {
+                "engine": self.engine,
+                "container": self.container,
+                "seq": self.seq,
+                "since": self.since,
+                "rows": rows,
+            },
+            separators=(",", ":"),
+        ).encode()
+        return b"%08x %b\n" % (zlib.crc32(body), body)
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    crc, _, body = line.rstrip(b"\n").partition(b" ")
+    with contextlib.suppress(ValueError):
+        if int(crc, 16) == zlib.crc32(body):
+            found: dict[str, Any] = json.loads(body)
+            return found
+    return None
+
+
+class Checkpoints:
+    """The checkpoints of all containers, and what the store holds beyond them."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._known: dict[tuple[str, str], Checkpoint] = {}
+        self.covered = 0
+        self.tails: Mapping[str, Tail] = {}
+        if path is not None and path.exists():
+            self._load(path)
+
+    def _load(self, path: Path) -> None:
+        for line in path.read_bytes().splitlines():
+            found = _parse(line)
+            if found is None:
+                _log.warning("skipped a damaged checkpoint", extra={"file": path.name})
+            elif "covered" in found:
+                self.covered = found["covered"]
+            else:
+                rows = array("I", base64.b64decode(found["rows"]))
+                point = Checkpoint(
+                    engine=found["engine"],
+                    container=found["container"],
+                    seq=found["seq"],
+                    since=found["since"],
+                    rows=tuple(rows),
+                )
+                self._known[point.engine, point.container] = point
+
+    def get(self, engine: str, container: str) -> Checkpoint | None:
+        """The last checkpoint of a container, if there is one."""
+        return self._known.get((engine, container))
+
+    def save(self, points: Iterable[Checkpoint], covered: int) -> None:
+        """Add checkpoints; `covered`: containers not among them have no record at or after it."""
+        points = list(points)
+        if not points and covered == self.covered:
+            return
+        self._known |= {(point.engine, point.container): point for point in points}
+        self.covered = covered
+        if self._path is None:
+            return
+        body = json.dumps({"covered": covered}).encode()
+        mark = b"%08x %b\n" % (zlib.crc32(body), body)
+        text = b"".join(point.as_line() for point in points) + mark
+        grown = self._path.exists() and self._path.stat().st_size + len(text) > COMPACT
+        if grown:
+            text = b"".join(point.as_line() for point in self._known.values()) + mark
+        _replace(self._path, text) if grown else _append(self._path, text)
+
+    def forget(self, engine: str, container: str) -> None:
+        """Drop a container that is gone for good (from the file when it is next written anew)."""
+        self._known.pop((engine, container), None)
+
+
+def _append(path: Path, text: bytes) -> None:
+    with path.open("ab") as file:
+        file.write(text)
+        file.flush()
+        os.fdatasync(file.fileno())
+
+
+def _replace(path: Path, text: bytes) -> None:
+    partial = path.with_name(path.name + ".part")
+    with partial.open("wb") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.rename(path)

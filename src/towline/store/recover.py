@@ -1,0 +1,93 @@
+"""What an earlier run left in the folder: torn tails cut, half-done work finished.
+
+Blocking; runs once, before the store serves anyone.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from towline.errors import StoreError
+from towline.pipeline.encode import Decoder
+from towline.store.files import Files
+from towline.store.segment import Facts, Segment
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """The last record of a container in the store: its `seq`, and its time in milliseconds."""
+
+    seq: int
+    timestamp: int
+    stderr: bool
+
+
+def recover(files: Files, decode: Decoder) -> None:
+    """Find the files of an earlier run; the store is cut at the first damaged row of its last one.
+
+    What is cut can still be read again from Docker: checkpoints are written only after a sync.
+    """
+    try:
+        files.folder.mkdir(parents=True, exist_ok=True)
+        names = sorted(os.listdir(files.folder))
+    except OSError as exc:
+        raise StoreError(f"{files.folder}: {exc.strerror}") from exc
+    closed = {name.partition(".ndjson")[0] for name in names if name.endswith((".zst", ".gz"))}
+    for name in names:
+        path = files.folder / name
+        if name.endswith(".part") or (name.endswith(".ndjson") and path.stem in closed):
+            path.unlink()  # a crash while compressing: the other one is whole
+        elif ".ndjson" in name and (segment := _segment(path, decode)):
+            files.segments.append(segment)
+
+
+def _segment(path: Path, decode: Decoder) -> Segment | None:
+    try:
+        first = int(path.name.partition(".ndjson")[0][-16:], 16)
+    except ValueError:
+        _log.warning("a file in the store is none of ours", extra={"file": path.name})
+        return None
+    segment = Segment(path, first, path.stat().st_size)
+    if _indexed(segment):
+        return segment
+    whole = segment.scan(decode)
+    if path.suffix == ".ndjson" and whole < segment.size:
+        _log.warning(
+            "cut a damaged end off the store",
+            extra={"file": path.name, "bytes": segment.size - whole},
+        )
+        os.truncate(path, whole)
+        segment.size = whole
+    if not segment.facts.count:
+        path.unlink()
+        return None
+    return segment
+
+
+def _indexed(segment: Segment) -> bool:
+    try:
+        segment.facts = Facts.parse(segment.index.read_text())
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return True
+
+
+def tails(files: Files, decode: Decoder, covered: int) -> Mapping[str, Tail]:
+    """The last record of each container that has one at or after offset `covered`, by its id."""
+    found: dict[str, Tail] = {}
+    for segment in files.segments:
+        if segment.facts.last < covered:
+            continue
+        for row in segment.lines():
+            record = decode(row)
+            if record.offset >= covered and record.origin.container_id:
+                found[record.origin.container_id] = Tail(
+                    record.seq, record.timestamp, record.stderr
+                )
+    return found

@@ -1,0 +1,135 @@
+"""What keeps the store in order: sync, checkpoints, retention."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+from towline.config.settings import Upkeep as UpkeepSettings
+from towline.status import Health
+from towline.store.checkpoints import Checkpoint
+from towline.store.log import Store
+
+_log = logging.getLogger(__name__)
+CLEAN_EVERY = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a source has read: checkpoints that are due, and from which offset on the rest lies.
+
+    `saved` is called once the checkpoints are on disk.
+    """
+
+    points: list[Checkpoint]
+    covered: int
+    saved: Callable[[], None]
+
+
+class Progressing(Protocol):
+    """A source that can be read again from a checkpoint."""
+
+    def progress(self, *, final: bool = False) -> Progress:
+        """Where it stands; `final` asks for every checkpoint, due or not."""
+
+
+class Ledger:
+    """The sources whose progress is kept: each syncs with the store, none with another."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._sources: set[Progressing] = set()
+
+    def join(self, source: Progressing) -> None:
+        """Keep a source's progress from now on."""
+        self._sources.add(source)
+
+    def leave(self, source: Progressing) -> None:
+        """No more."""
+        self._sources.discard(source)
+
+    async def save(self, *, final: bool = False) -> None:
+        """Sync the store, then write the checkpoints of what was read before the sync."""
+        progress = [source.progress(final=final) for source in self._sources]
+        reached = await self._store.sync()
+        covered = min([reached, *(step.covered for step in progress)])
+        points = [point for step in progress for point in step.points]
+        await asyncio.to_thread(self._store.checkpoints.save, points, covered)
+        for step in progress:
+            step.saved()
+
+
+class Upkeep:
+    """Syncs every `flush` seconds and cleans up every hour."""
+
+    def __init__(
+        self,
+        store: Store,
+        ledger: Ledger,
+        settings: UpkeepSettings,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.health = Health()
+        self._store = store
+        self._ledger = ledger
+        self._settings = settings
+        self._clock = clock
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self.health.stopped()
+
+    async def run(self) -> None:
+        """Until cancelled; a disk that refuses is said, and tried again."""
+        settings, store = self._settings, self._store
+        store.resize(settings.memory)
+        store.files.max_file_size = settings.max_file_size
+        store.files.compression = settings.compression
+        self.health.up()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._sync())
+            tasks.create_task(self._clean())
+
+    async def _sync(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.flush)
+            try:
+                await self._ledger.save()
+            except OSError as exc:
+                self.health.degraded(f"cannot sync: {exc.strerror}")
+                _log.warning("the store cannot sync", extra={"reason": exc.strerror})
+            else:
+                self.health.up()
+
+    async def _clean(self) -> None:
+        while True:
+            await self.clean()
+            await asyncio.sleep(CLEAN_EVERY)
+
+    async def clean(self) -> int:
+        """Remove what is older or more than the retention allows; return how many records went."""
+        store, gone = self._store, 0
+        horizon = (self._clock() - self._settings.max_age) * 1000
+        for segment in list(store.segments):
+            too_old = segment.facts.newest < horizon
+            too_much = store.files.size > self._settings.max_size
+            if not (too_old or too_much):
+                break
+            if store.files.is_open(segment):
+                if not too_old:
+                    break
+                store.files.roll()
+                await store.files.settle()
+            gone += segment.facts.count
+            await store.drop(segment)
+        if gone:
+            self.health.counters["removed"] += gone
+            _log.info("old records removed", extra={"records": gone})
+        return gone
