@@ -8,6 +8,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from tests.real.until import until
@@ -21,7 +22,7 @@ class Process:
     """One program. It gets no Ctrl-C of the terminal's and ends when its parent is killed."""
 
     def __init__(
-        self, command: Sequence[str], log: Path, *, env: Mapping[str, str] | None = None
+        self, command: Sequence[str], log: Path | None, *, env: Mapping[str, str] | None = None
     ) -> None:
         self.command = tuple(command)
         self.log = log
@@ -29,14 +30,17 @@ class Process:
         self._popen: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it; what it prints is appended to `log`."""
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as output:
+        """Start it; what it prints is appended to `log`, or shown where there is none."""
+        with ExitStack() as stack:
+            output = None
+            if self.log:
+                self.log.parent.mkdir(parents=True, exist_ok=True)
+                output = stack.enter_context(self.log.open("ab"))
             self._popen = subprocess.Popen(
                 [*_bound(), *self.command],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
-                stderr=subprocess.STDOUT,
+                stderr=subprocess.STDOUT if output else None,
                 start_new_session=True,
                 env=None if self._env is None else {**os.environ, **self._env},
             )
@@ -47,6 +51,11 @@ class Process:
         if self._popen is None:
             raise ProcessLookupError(f"{self.command[0]} was not started")
         return self._popen.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """How it ended, `None` while it has not."""
+        return None if self._popen is None else self._popen.poll()
 
     @property
     def running(self) -> bool:
@@ -77,7 +86,7 @@ class Process:
 
     def tail(self, lines: int = 15) -> str:
         """The end of what it printed."""
-        if not self.log.exists():
+        if self.log is None or not self.log.exists():
             return ""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 

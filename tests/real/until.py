@@ -13,13 +13,15 @@ T = TypeVar("T")
 PAUSE = 0.01
 
 
-def until(predicate: Callable[[], T], timeout: float = 10, what: str = "") -> T:
+def until(
+    predicate: Callable[[], T], timeout: float = 10, what: str = "", *, pause: float = PAUSE
+) -> T:
     """The first true value of `predicate`; `TimeoutError` when there is none in time."""
     deadline = time.monotonic() + timeout
     while not (value := predicate()):
         if time.monotonic() > deadline:
             raise TimeoutError(_complaint(predicate, timeout, what, value))
-        time.sleep(PAUSE)
+        time.sleep(pause)
     return value
 
 
