@@ -87,7 +87,14 @@ class Retryable(DeliveryError):
 
 
 class Rejected(DeliveryError):
-    """The destination will never take this batch."""
+    """The destination will never take this batch.
+
+    Where it says which records it refused, `positions` names them and the others have arrived.
+    """
+
+    def __init__(self, reason: str, *, positions: Sequence[int] = ()) -> None:
+        super().__init__(reason)
+        self.positions = tuple(positions)
 
 
 class SourceError(TowlineError):

@@ -1,0 +1,168 @@
+"""Records to an MQTT broker: a message each, or batches per topic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, Self
+
+import voluptuous as vol
+
+from towline.broker.topics import BATCH_SUFFIX, Template, Topics
+from towline.broker.window import Message
+from towline.config import fields
+from towline.config.kinds import Kind, Surroundings
+from towline.errors import Rejected
+from towline.record import Batch, Origin, Record
+
+DEFAULT_TOPIC: Final = "towline/{device}/logs/{app}/{service}/{level}"
+LARGEST_MESSAGE: Final = 1024 * 1024
+"""Bytes that a message of several records may have at most."""
+
+_ENVELOPE: Final = 64
+_ORIGINS: Final = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batching:
+    """Records wait for company until there are `max_records` or `max_age` seconds have passed."""
+
+    max_age: float
+    max_records: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MqttSettings:
+    """What a backend of type `mqtt` says; without `batch` every record is a message."""
+
+    broker: str
+    topic: str
+    qos: int
+    retain: bool
+    batch: Batching | None
+
+
+class Publisher(Protocol):
+    """The part of a broker's connection that this backend needs."""
+
+    @property
+    def largest(self) -> int:
+        """The largest packet that the broker takes."""
+
+    async def publish(self, messages: Sequence[Message], *, qos: int, retain: bool) -> None:
+        """Publish in order; `Retryable`, or `Rejected` with positions."""
+
+    async def ready(self) -> None:
+        """Wait until it is connected."""
+
+
+class MqttBackend:
+    """Publishes batches over a broker's connection, which it does not own."""
+
+    def __init__(self, settings: MqttSettings, publisher: Publisher) -> None:
+        self._settings = settings
+        self._publisher = publisher
+        self._template = Template(settings.topic)
+        self._topics: dict[int, tuple[Origin, Topics]] = {}
+        batch = settings.batch
+        self.max_records = batch.max_records if batch else 1
+        self.max_age = batch.max_age if batch else 0.0
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._topics.clear()
+
+    async def ready(self) -> None:
+        """Wait until the broker can be reached."""
+        await self._publisher.ready()
+
+    async def send(self, batch: Batch) -> None:
+        """Publish all records and return when the broker has taken them."""
+        if self._settings.batch is None:
+            await self._publish([(self._topic(record), record.json) for record in batch])
+        else:
+            await self._send_grouped(batch)
+
+    async def _publish(self, messages: Sequence[Message]) -> None:
+        settings = self._settings
+        await self._publisher.publish(messages, qos=settings.qos, retain=settings.retain)
+
+    async def _send_grouped(self, batch: Batch) -> None:
+        groups = list(self._groups(batch))
+        try:
+            await self._publish([(topic, envelope(rows)) for topic, _, rows in groups])
+        except Rejected as exc:
+            refused = [groups[position][1] for position in exc.positions]
+            if not refused or any(len(positions) > 1 for positions in refused):
+                # Which of its records spoils a message, only sending them apart can tell.
+                raise Rejected(str(exc)) from exc
+            raise Rejected(str(exc), positions=[place for (place,) in refused]) from exc
+
+    def _groups(self, batch: Batch) -> Iterator[tuple[str, list[int], list[bytes]]]:
+        """Topic, positions in the batch and JSON of each message; order kept within a topic."""
+        room = min(self._publisher.largest, LARGEST_MESSAGE) - _ENVELOPE
+        by_topic: dict[str, list[int]] = {}
+        for position, record in enumerate(batch):
+            by_topic.setdefault(self._topic(record), []).append(position)
+        for topic, positions in by_topic.items():
+            taken: list[int] = []
+            left = space = room - len(topic) * 4
+            for position in positions:
+                cost = len(batch[position].json) + 1
+                if taken and (len(taken) >= self.max_records or cost > left):
+                    yield topic + BATCH_SUFFIX, taken, [batch[at].json for at in taken]
+                    taken, left = [], space
+                taken.append(position)
+                left -= cost
+            yield topic + BATCH_SUFFIX, taken, [batch[at].json for at in taken]
+
+    def _topic(self, record: Record) -> str:
+        # By identity: hashing an origin costs more than all the rest of a record's way.
+        origin = record.origin
+        found = self._topics.get(id(origin))
+        if found is None:
+            if len(self._topics) >= _ORIGINS:
+                self._topics.clear()
+            found = self._topics[id(origin)] = (origin, self._template.of(origin))
+        return found[1][record.stderr][record.level]
+
+
+def envelope(rows: Sequence[bytes]) -> bytes:
+    """The payload of a batch, from the rows as they are stored."""
+    return b'{"count":%d,"logs":[%b]}' % (len(rows), b",".join(rows))
+
+
+_batch = fields.mapping(
+    {
+        vol.Optional("max_age", default="1s"): fields.duration,
+        vol.Optional("max_records", default=50): fields.whole(1, 500),
+    }
+)
+
+_schema = fields.mapping(
+    {
+        vol.Required("broker"): fields.name,
+        vol.Optional("topic", default=DEFAULT_TOPIC): fields.topic_template,
+        vol.Optional("qos", default=1): fields.whole(0, 2),
+        vol.Optional("retain", default=False): fields.boolean,
+        vol.Optional("batch"): _batch,
+    }
+)
+
+
+def _config(*, batch: dict[str, Any] | None = None, **values: Any) -> MqttSettings:
+    return MqttSettings(batch=Batching(**batch) if batch else None, **values)
+
+
+def _open(name: str, config: MqttSettings, surroundings: Surroundings) -> MqttBackend:
+    return MqttBackend(config, surroundings.lookup(f"brokers.{config.broker}"))
+
+
+KIND: Final = Kind(
+    schema=_schema,
+    config=_config,
+    open=_open,
+    needs=lambda config: frozenset({f"brokers.{config.broker}"}),
+)

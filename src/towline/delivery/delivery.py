@@ -1,0 +1,233 @@
+"""From the store to one backend: batches, retries, cursor and accounting for every kind alike."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final, Self
+
+from towline.delivery.batches import Batches
+from towline.delivery.bell import Bell
+from towline.delivery.dead import DeadLetters
+from towline.delivery.policy import Awaited, Policy
+from towline.delivery.router import Router
+from towline.errors import Rejected, Retryable
+from towline.ports import Backend
+from towline.record import Batch
+from towline.status import Health
+from towline.store.log import Store
+from towline.trouble import Trouble
+
+_log = logging.getLogger(__name__)
+
+COMMIT_EVERY: Final = 1.0
+"""Seconds between commits that only pass records which go elsewhere."""
+
+
+class Delivery:
+    """A component that moves a backend's cursor along the store.
+
+    The store is the buffer: a record is read, sent, and only then passed by the cursor, so a kill
+    repeats at most one batch. It retries for ever; what retention takes meanwhile is counted.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        backend: Backend,
+        store: Store,
+        router: Router,
+        dead: DeadLetters,
+        *,
+        policy: Policy | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        chance: Callable[[], float] = random.random,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.name = name
+        self.backend = backend
+        self.health = Health()
+        self._store = store
+        self._router = router
+        self._dead = dead
+        self._policy = (policy or Policy()).of(backend)
+        self._sleep = sleep
+        self._chance = chance
+        self._clock = clock
+        self._batches: Batches | None = None
+        self._committed_at = clock()
+        self._end: int | None = None
+        self._paused = False
+        self._bell = Bell()
+        self._about: dict[str, object] = {"component": f"backends.{name}"}
+        self._away = Trouble(
+            _log, "cannot deliver", "delivers again", extra=self._about, clock=clock
+        )
+        self._poison = Trouble(
+            _log,
+            "records set aside: the backend will never take them",
+            "records taken again",
+            extra=self._about,
+            level=logging.ERROR,
+            clock=clock,
+        )
+
+    async def __aenter__(self) -> Self:
+        await self.backend.__aenter__()
+        if self._store.cursors.get(self.name) is None:
+            self._store.cursors.set(self.name, self._store.next_offset)
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.backend.__aexit__(None, None, None)
+        self.health.stopped()
+
+    @property
+    def cursor(self) -> int:
+        """The offset of the first record that has not arrived."""
+        return self._committed() if self._batches is None else self._batches.cursor
+
+    @property
+    def lag(self) -> int:
+        """How many records the backend is behind the store."""
+        store, cursor = self._store, self.cursor
+        if cursor >= store.started:
+            return store.next_offset - cursor
+        # Offsets have holes between runs; of earlier runs the files know how many are left.
+        files = [file.facts for file in store.segments if file.facts.last >= cursor]
+        return sum(min(facts.count, facts.last - cursor + 1) for facts in files)
+
+    def drain(self) -> None:
+        """Let `run` deliver what the store holds now, and return."""
+        self._end = self._store.next_offset
+        self._paused = False
+        self._bell.ring()
+
+    def pause(self) -> None:
+        """Send nothing until `resume`; the cursor stays where it is."""
+        self._paused = True
+        self._bell.ring()
+
+    def resume(self) -> None:
+        """Go on from the cursor."""
+        self._paused = False
+        self._bell.ring()
+
+    async def run(self) -> None:
+        """Deliver until cancelled or drained."""
+        reader = self._store.reader(self._committed())
+        batches = Batches(self.name, reader, self._router, self._policy, self._clock)
+        self._batches = batches
+        self.health.up()
+        while await self._gathered(batches):
+            batch = batches.batch()
+            await self._deliver(batch)
+            batches.arrived(batch)
+            if not batches:
+                self._commit(reader.offset)
+
+    async def _gathered(self, batches: Batches) -> bool:
+        """Wait for a batch that is due; False when drained and nothing is left."""
+        while True:
+            if self._paused:
+                await self._bell.first_of()
+                continue
+            more = await batches.fill(self._end)
+            self._count_missed(batches.missed())
+            if batches and not batches.patience():
+                return True
+            if more:
+                continue
+            if self._end is not None:
+                self._commit(batches.cursor)
+                return bool(batches)
+            await self._idle(batches)
+
+    async def _idle(self, batches: Batches) -> None:
+        if batches:
+            waiting = self._sleep(batches.patience())
+            await self._bell.first_of(batches.reader.wait(), waiting)
+            return
+        if self._clock() - self._committed_at >= COMMIT_EVERY:
+            self._commit(batches.cursor)
+        await self._bell.first_of(batches.reader.wait())
+
+    def _count_missed(self, lost: int) -> None:
+        if lost:
+            self.health.counters["missed"] += lost
+            _log.warning(
+                "records fell off retention before they were delivered",
+                extra={**self._about, "lost": lost},
+            )
+
+    async def _deliver(self, batch: Batch) -> None:
+        """Send until taken; what is rejected is narrowed down to its records and set aside."""
+        try:
+            await self._sent(batch)
+        except Rejected as exc:
+            await self._narrow(batch, exc)
+        else:
+            self._arrived(batch)
+            self.health.up()
+        self._commit(batch[-1].offset + 1)
+
+    async def _sent(self, batch: Batch) -> None:
+        attempt = 0
+        while True:
+            try:
+                await self.backend.send(batch)
+            except Retryable as exc:
+                self.health.counters["retried"] += 1
+                self.health.degraded(str(exc))
+                self._away.happened(str(exc))
+                await self._rest(attempt, exc.retry_after or 0.0)
+                attempt += 1
+            else:
+                self._away.over()
+                return
+
+    async def _rest(self, attempt: int, least: float) -> None:
+        delay = least + self._policy.delay(attempt, self._chance())
+        await self._bell.first_of(self._sleep(delay))
+        if isinstance(self.backend, Awaited):
+            await self._bell.first_of(self.backend.ready())
+        while self._paused:
+            await self._bell.first_of()
+
+    async def _narrow(self, batch: Batch, exc: Rejected) -> None:
+        if not exc.positions and len(batch) > 1:
+            middle = len(batch) // 2
+            await self._deliver(batch[:middle])
+            await self._deliver(batch[middle:])
+            return
+        poison = set(exc.positions or (0,))
+        self._arrived([record for at, record in enumerate(batch) if at not in poison])
+        self._set_aside([record for at, record in enumerate(batch) if at in poison], str(exc))
+        self._away.over()
+        self.health.up()
+        self.health.last_error = str(exc)
+
+    def _arrived(self, batch: Batch) -> None:
+        self.health.counters["sent"] += len(batch)
+        self.health.counters["bytes"] += sum(len(record.json) for record in batch)
+
+    def _set_aside(self, records: Batch, reason: str) -> None:
+        self.health.counters["rejected"] += len(records)
+        self._poison.happened(reason)
+        try:
+            self._dead.add(records, reason)
+        except OSError as exc:
+            self.health.counters["discarded"] += len(records)
+            self._poison.happened(f"nor can they be kept: {exc.strerror}")
+
+    def _committed(self) -> int:
+        found = self._store.cursors.get(self.name)
+        return self._store.next_offset if found is None else found
+
+    def _commit(self, offset: int) -> None:
+        self._committed_at = self._clock()
+        if offset != self._store.cursors.get(self.name):
+            self._store.cursors.set(self.name, offset)
