@@ -28,6 +28,7 @@ _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?) ?(ms|s|m|h|d)", re.ASCII)
 _SIZE = re.compile(r"(\d{1,9}(?:\.\d{1,3})?) ?(B|KB|MB|GB|TB)", re.ASCII | re.IGNORECASE)
 HOST: Final = r"\[[0-9A-Fa-f:.]{2,64}\]|[A-Za-z0-9][A-Za-z0-9._-]{0,252}"
 _LISTEN = re.compile(rf"({HOST}):(\d{{1,5}})", re.ASCII)
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _WORDS_FOR_TRUE = frozenset({"yes", "on", "y", "true"})
 _WORDS_FOR_FALSE = frozenset({"no", "off", "n", "false"})
@@ -140,8 +141,10 @@ def publish_topic(value: Any) -> str:
     """An MQTT topic that one may publish to."""
     if not isinstance(value, str) or not value.strip("/"):
         raise expected("an MQTT topic", value)
-    if any(sign in value for sign in "+#\0"):
+    if any(sign in value for sign in "+#"):
         raise Fault("bad_topic", "wildcards (+ and #) belong in subscriptions, not in topics")
+    if value.startswith("$") or _CONTROL.search(value):
+        raise Fault("bad_topic", "a topic holds no control characters and does not begin with $")
     if len(value.encode()) > 1024:
         raise Fault("bad_topic", "expected a topic of at most 1024 bytes")
     return plain(value)

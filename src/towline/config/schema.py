@@ -1,0 +1,255 @@
+"""The schema of a whole file. Every default of Towline stands here, as a user would write it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, Final
+
+import voluptuous as vol
+
+from towline.config.compound import ByType, Into, Listing, Mapping, Named
+from towline.config.faults import Fault, expected
+from towline.config.fields import (
+    HOST,
+    boolean,
+    compile_regex,
+    duration,
+    listen,
+    name,
+    one_of,
+    plain,
+    secret,
+    shell_patterns,
+    size,
+    some_text,
+    template,
+    text,
+    whole,
+)
+from towline.config.kinds import Kinds
+from towline.config.match import match
+from towline.config.settings import (
+    Api,
+    Broker,
+    Device,
+    Entry,
+    Pipeline,
+    Redaction,
+    Route,
+    Token,
+)
+
+REDACTION_GROUPS: Final = ("tokens", "urls", "emails")
+SCOPES: Final = ("read", "operate", "admin")
+_PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
+
+_DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_SERVER = re.compile(rf"([A-Za-z]+)://({HOST})(?::(\d{{1,5}}))?/?", re.ASCII)
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+
+
+def _version(value: Any) -> int:
+    if value == 1 and isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise expected("version 1", value, hint="this Towline reads files of version: 1")
+
+
+def _device_id(value: Any) -> str:
+    if isinstance(value, str | int) and not isinstance(value, bool):
+        found = plain(text(value))
+        if _DEVICE.fullmatch(found):
+            return found
+    wanted = "a device id of at most 64 letters a-z, digits, . - and _"
+    raise expected(f"{wanted}, a letter or digit first", value)
+
+
+def _device(**keys: Any) -> Device:
+    return Device(id=keys["id"], name=keys.get("name", keys["id"]))
+
+
+def _entry(kinds: Kinds) -> ByType:
+    return ByType({word: _kind(word, kinds) for word in kinds})
+
+
+def _kind(word: str, kinds: Kinds) -> Into:
+    kind = kinds[word]
+    return Into(kind.schema, lambda **keys: Entry(type=word, config=kind.config(**keys)))
+
+
+def _redaction(value: Any) -> str | Redaction:
+    if isinstance(value, dict):
+        return _OWN_REDACTION(value)  # type: ignore[no-any-return]
+    return str(one_of(*REDACTION_GROUPS)(value))
+
+
+def _own_redaction(**keys: Any) -> Redaction:
+    """A pattern and its replacement, tried on an empty match with as many groups."""
+    import re2  # a file with a pattern has loaded it already
+
+    pattern, replacement = keys["pattern"], keys["with"]
+    compiled = compile_regex(pattern)
+    named = {index: word for word, index in compiled.groupindex.items()}
+    groups = range(1, compiled.groups + 1)
+    empty = "".join(f"(?P<{named[index]}>)" if index in named else "()" for index in groups)
+    try:
+        re2.compile(empty).match("").expand(replacement)
+    except (LookupError, ValueError, re2.error) as exc:
+        wanted = f"expected a text that refers to the {compiled.groups} groups of the pattern"
+        hint = r"\1 is the first group; a backslash is written \\"
+        raise Fault("bad_replacement", wanted, path=["with"], hint=hint) from exc
+    return Redaction(pattern=pattern, replacement=replacement)
+
+
+def _pattern(value: Any) -> str:
+    """A pattern that does not match an empty text: it would redact between all characters."""
+    if compile_regex(value).search("") is not None:
+        raise Fault("bad_regex", "this pattern matches an empty text")
+    return plain(value)
+
+
+def _server(value: Any) -> str:
+    """`mqtt://host:port` or `mqtts://host:port`, the port filled in."""
+    found = _SERVER.fullmatch(value) if isinstance(value, str) else None
+    if not found:
+        hint = ""
+        if isinstance(value, str) and "@" in value:
+            hint = "user and password have keys of their own: username, password"
+            raise Fault("wrong_value", "expected mqtt://host:port", hint=hint)
+        raise expected("mqtt://host:port or mqtts://host:port", value)
+    scheme, host, port = found[1].lower(), found[2], found[3]
+    if scheme not in _PORTS:
+        wanted = f"{scheme}:// is not supported; expected mqtt:// or mqtts://"
+        raise Fault("wrong_value", wanted, word=scheme, known=_PORTS)
+    number = int(port) if port else _PORTS[scheme]
+    if not 0 < number <= 65535:
+        raise Fault("wrong_value", f"expected a port from 1 to 65535, not {number}")
+    return f"{scheme}://{host}:{number}"
+
+
+def _keep_alive(value: Any) -> float:
+    seconds = duration(value)
+    if not 5 <= seconds <= 65535:
+        raise expected("a duration from 5s to 18h", value)
+    return seconds
+
+
+def _broker(**keys: Any) -> Broker:
+    if keys["password"] and not keys["username"]:
+        raise Fault("missing_key", "a password needs a username", path=["password"])
+    return Broker(**keys)
+
+
+def _backend_names(value: Any) -> tuple[str, ...]:
+    return tuple(name(item) for item in shell_patterns(value))
+
+
+def _hash(value: Any) -> str:
+    if isinstance(value, str) and _SHA256.fullmatch(value):
+        return plain(value).lower()
+    wanted = "the SHA-256 of a token: 64 hexadecimal digits"
+    raise Fault("wrong_value", f"expected {wanted}", hint="printf %s TOKEN | sha256sum")
+
+
+def _api(**keys: Any) -> Api:
+    host, port = keys["listen"]
+    return Api(host=host, port=port, tokens=keys["tokens"])
+
+
+def _path(value: Any) -> Path:
+    found = plain(some_text(value))
+    if "\0" in found:
+        raise Fault("wrong_value", "a path cannot contain NUL")
+    return Path(found)
+
+
+_OWN_REDACTION = Into(
+    Mapping({vol.Required("pattern"): _pattern, vol.Optional("with", default="[REDACTED]"): text}),
+    _own_redaction,
+)
+_PIPELINE = Into(
+    Mapping(
+        {
+            vol.Optional("parse", default=["json"]): Listing(one_of("json")),
+            vol.Optional("redact", default=["tokens", "urls"]): Listing(_redaction),
+        }
+    ),
+    Pipeline,
+)
+_STORE = Mapping(
+    {
+        vol.Optional("path", default="data"): _path,
+        vol.Optional("memory", default=10_000): whole(0, 1_000_000),
+        vol.Optional("persist", default=True): boolean,
+        vol.Optional("flush", default="5s"): duration,
+        vol.Optional("max_file_size", default="10MB"): size,
+        vol.Optional("compression", default="zstd"): one_of("zstd", "gzip", "none"),
+        vol.Optional("retention", default=dict): Mapping(
+            {
+                vol.Optional("max_age", default="24h"): duration,
+                vol.Optional("max_size", default="1GB"): size,
+            }
+        ),
+    }
+)
+_BROKER = Into(
+    Mapping(
+        {
+            vol.Required("servers"): Listing(_server, least=1, most=16),
+            vol.Optional("username", default=""): text,
+            vol.Optional("password", default=""): secret,
+            vol.Optional("client_id", default="towline-{device}"): template("device"),
+            vol.Optional("keep_alive", default="60s"): _keep_alive,
+            vol.Optional("clean_session", default=False): boolean,
+            vol.Optional("version", default="auto"): one_of("auto", "3.1.1", "5"),
+        }
+    ),
+    _broker,
+)
+_ROUTE = Into(
+    Mapping(
+        {
+            vol.Optional("match", default=dict): match,
+            vol.Required("to"): _backend_names,
+            vol.Optional("final", default=False): boolean,
+        }
+    ),
+    Route,
+)
+_TOKEN = Into(
+    Mapping(
+        {
+            vol.Required("name"): name,
+            vol.Required("hash"): _hash,
+            vol.Optional("scopes", default=["read"]): Listing(one_of(*SCOPES), least=1),
+        }
+    ),
+    Token,
+)
+
+
+def schema(sources: Kinds, backends: Kinds) -> Mapping:
+    """The schema of a file, for these kinds."""
+    return Mapping(
+        {
+            vol.Required("version"): _version,
+            vol.Required("device"): Into(
+                Mapping({vol.Required("id"): _device_id, vol.Optional("name"): some_text}), _device
+            ),
+            vol.Optional("sources", default={"docker": {"type": "docker"}}): Named(_entry(sources)),
+            vol.Optional("pipeline", default=dict): _PIPELINE,
+            vol.Optional("store", default=dict): _STORE,
+            vol.Optional("brokers", default=dict): Named(_BROKER),
+            vol.Optional("backends", default=dict): Named(_entry(backends)),
+            vol.Optional("routes", default=list): Listing(_ROUTE),
+            vol.Optional("api", default=dict): Into(
+                Mapping(
+                    {
+                        vol.Optional("listen", default="127.0.0.1:8099"): listen,
+                        vol.Optional("tokens", default=list): Listing(_TOKEN),
+                    }
+                ),
+                _api,
+            ),
+        }
+    )

@@ -1,0 +1,104 @@
+"""The text of a configuration file: what may be in it, and its lines for messages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable
+from typing import Final
+
+from towline.errors import ConfigError, Problem
+
+MOST_BYTES: Final = 1 << 20
+_LONGEST_QUOTE: Final = 400
+
+# What libyaml counts as the end of a line (yaml_private.h: IS_BREAK), so that places agree.
+_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
+# Everything that YAML does not allow unescaped (YAML 1.2.2 section 5.1).
+_FORBIDDEN = re.compile(
+    "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+)
+_PRIVATE = re.compile(
+    r"(?i)\b((?:[\w-]*(?:password|passphrase|secret|token|key))[\"']?\s*:\s+)(?!!)([^\s,}#][^,}#]*)"
+)
+_ALL_BUT_KEY = re.compile(r"^(\s*[\w.-]+:\s+|)(\S.*)")
+
+
+class Text:
+    """A file's text. `private`: it holds secrets, and no message may quote its values."""
+
+    def __init__(self, content: str, file: str = "", *, private: bool = False) -> None:
+        self.content = content
+        self.file = file
+        self._private = _ALL_BUT_KEY if private else _PRIVATE
+        self._lines: list[str] | None = None
+
+    def line(self, number: int) -> str:
+        """A line, counted from one: its beginning, with what must not be shown starred out."""
+        if self._lines is None:
+            self._lines = _BREAK.split(self.content)
+        if not 0 < number <= len(self._lines):
+            return ""
+        return self._private.sub(_starred, self._lines[number - 1][:_LONGEST_QUOTE])
+
+    def is_tab_indented(self, number: int) -> bool:
+        """Whether a tab stands among what indents a line."""
+        line = self.line(number)
+        return "\t" in line[: len(line) - len(line.lstrip())]
+
+    def problem(
+        self,
+        code: str,
+        text: str,
+        place: tuple[int, int],
+        *,
+        path: tuple[Hashable, ...] = (),
+        hint: str = "",
+    ) -> Problem:
+        """A problem at a place (line, column) of this text."""
+        line, column = place
+        return Problem(
+            code=code,
+            text=text,
+            file=self.file,
+            line=line,
+            column=column,
+            path=path,
+            source=self.line(line),
+            hint=hint,
+        )
+
+
+def _starred(found: re.Match[str]) -> str:
+    return found[1] + "*" * len(found[2])
+
+
+def read_text(data: bytes | str, file: str = "", *, private: bool = False) -> Text:
+    """The text of a file as it came, or `ConfigError`: too long, not UTF-8, control characters."""
+    size = len(data) if isinstance(data, bytes) else len(data.encode(errors="replace"))
+    if size > MOST_BYTES:
+        wanted = f"the file is too long: {size} bytes, at most {MOST_BYTES} are read"
+        raise ConfigError([Text("", file).problem("too_long", wanted, (1, 1))])
+    content = data if isinstance(data, str) else _decoded(data, file, private=private)
+    text = Text(content.removeprefix("\ufeff"), file, private=private)
+    if found := _FORBIDDEN.search(text.content):
+        wanted = f"the character U+{ord(found[0]):04X} is not allowed in YAML"
+        raise ConfigError([text.problem("bad_character", wanted, _place(text, found.start()))])
+    return text
+
+
+def _decoded(data: bytes, file: str, *, private: bool) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as exc:
+        text = Text(data.decode(errors="replace").removeprefix("\ufeff"), file, private=private)
+        line = data.count(b"\n", 0, exc.start) + 1
+        head = data[data.rfind(b"\n", 0, exc.start) + 1 : exc.start]
+        wanted = f"not UTF-8: the byte 0x{data[exc.start]:02x}"
+        place = (line, len(head.decode(errors="replace")) + 1)
+        hint = "save the file as UTF-8"
+        raise ConfigError([text.problem("not_utf8", wanted, place, hint=hint)]) from exc
+
+
+def _place(text: Text, index: int) -> tuple[int, int]:
+    before = _BREAK.split(text.content[:index])
+    return len(before), len(before[-1]) + 1

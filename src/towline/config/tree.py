@@ -1,0 +1,296 @@
+"""YAML text to plain data, remembering where every key and value was written, in one pass.
+
+Built straight from the parser's events with a stack of our own. libyaml's composer recurses and
+dies of a deep document, so depth, nodes and aliases are bounded before anything is composed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn
+
+import yaml
+
+from towline.config.faults import Fault
+from towline.config.scalars import plain_value
+from towline.config.syntax import syntax_problem
+from towline.config.text import Text
+from towline.errors import ConfigError, Problem
+
+Path = tuple[Hashable, ...]
+Tag = Callable[[str], Any]
+"""What a tag makes of its words; raises `Fault` when it cannot."""
+
+MOST_DEPTH: Final = 64
+MOST_NODES: Final = 100_000
+MOST_ALIASES: Final = 100
+MOST_MERGES: Final = 20
+MOST_PROBLEMS: Final = 100
+LONGEST_KEY: Final = 256
+
+UNREAD: Final = object()
+"""Stands where a value could not be read; its problem is told with the tree."""
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_PLAIN_TAGS: Final = {"tag:yaml.org,2002:str", "tag:yaml.org,2002:seq", "tag:yaml.org,2002:map"}
+
+
+@dataclass(slots=True)
+class Place:
+    """Where a value and its key begin, counted from one, and what stands inside it."""
+
+    text: Text
+    value: tuple[int, int]
+    key: tuple[int, int]
+    inner: dict[Hashable, Place] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """Plain data, where its parts were written, and what could not be read."""
+
+    data: Any
+    root: Place
+    problems: tuple[Problem, ...] = ()
+
+    def problem(
+        self, code: str, text: str, path: Path, *, hint: str = "", at_key: bool = False
+    ) -> Problem:
+        """A problem of the value (or key) at a path, or of the nearest parent that was written."""
+        at = self.root
+        for step in path:
+            inner = at.inner.get(step) if at.inner else None
+            if inner is None:
+                at_key = True
+                break
+            at = inner
+        place = at.key if at_key else at.value
+        return at.text.problem(code, text, place, path=path, hint=hint)
+
+
+@dataclass(slots=True)
+class _Frame:
+    """A list or mapping that is being read."""
+
+    data: Any
+    place: Place
+    path: Path
+    anchor: str | None
+    before: int
+    key: str | None = None
+    key_place: tuple[int, int] = (1, 1)
+    merges: list[Any] | None = None
+
+
+def parse(text: Text, tags: Mapping[str, Tag]) -> Tree:
+    """Read one YAML document; `ConfigError` where nothing can be made of the text."""
+    builder = _Builder(text, tags)
+    try:
+        for event in _events(text):
+            builder.take(event)
+    except yaml.YAMLError as exc:
+        raise ConfigError([*builder.problems, syntax_problem(text, exc)]) from exc
+    return Tree(builder.data, builder.root, tuple(builder.problems))
+
+
+def _events(text: Text) -> Iterator[yaml.Event]:
+    yield from yaml.parse(text.content, Loader=_LOADER)
+
+
+class _Builder:
+    """Takes events one by one. What can be told and passed over is collected in `problems`."""
+
+    def __init__(self, text: Text, tags: Mapping[str, Tag]) -> None:
+        self._text = text
+        self._tags = tags
+        self.problems: list[Problem] = []
+        self.data: Any = None
+        self.root = Place(text, (1, 1), (1, 1))
+        self._stack: list[_Frame] = []
+        self._anchors: dict[str, tuple[Any, int]] = {}
+        self._nodes = self._aliases = self._merges = self._documents = 0
+
+    def take(self, event: yaml.Event) -> None:
+        """The next event; `ConfigError` when reading cannot go on."""
+        if isinstance(event, yaml.ScalarEvent):
+            self._scalar(event)
+        elif isinstance(event, yaml.AliasEvent):
+            self._alias(event)
+        elif isinstance(event, yaml.CollectionStartEvent):
+            self._open(event)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            self._close()
+        elif isinstance(event, yaml.DocumentStartEvent):
+            self._documents += 1
+            if self._documents > 1:
+                self._give_up(event, "documents", "a second document; one file holds one")
+
+    def _scalar(self, event: yaml.ScalarEvent) -> None:
+        self._count(event, 1)
+        frame = self._stack[-1] if self._stack else None
+        if frame and isinstance(frame.data, dict) and frame.key is None:
+            self._key(frame, event)
+            return
+        value = self._value(event)
+        if event.anchor:
+            self._anchors[event.anchor] = (value, 1)
+        self._put(value, self._placed(event))
+
+    def _key(self, frame: _Frame, event: yaml.ScalarEvent) -> None:
+        if event.tag is not None and event.tag not in _PLAIN_TAGS:
+            self._give_up(event, "bad_key", "a key cannot have a tag")
+        if len(event.value) > LONGEST_KEY:
+            self._give_up(event, "bad_key", f"a key of more than {LONGEST_KEY} characters")
+        frame.key = event.value
+        frame.key_place = _at(event)
+        if event.anchor:
+            self._anchors[event.anchor] = (event.value, 1)
+
+    def _value(self, event: yaml.ScalarEvent) -> Any:
+        if event.tag in _PLAIN_TAGS or event.tag == "!":
+            return event.value
+        if event.tag is None:
+            return plain_value(event.value) if event.implicit[0] else event.value
+        try:
+            return self._tags.get(event.tag, self._refuse(event))(event.value)
+        except Fault as fault:
+            self._tell(_at(event), fault)
+            return UNREAD
+
+    def _alias(self, event: yaml.AliasEvent) -> None:
+        self._aliases += 1
+        frame = self._stack[-1] if self._stack else None
+        if frame and isinstance(frame.data, dict) and frame.key is None:
+            self._give_up(event, "bad_key", "an alias cannot be a key")
+        if self._aliases > MOST_ALIASES:
+            self._give_up(event, "too_much", f"more than {MOST_ALIASES} aliases")
+        found = self._anchors.get(str(event.anchor))
+        if found is None:
+            self._give_up(event, "unknown_alias", f"the anchor &{event.anchor} is not above")
+        value, nodes = found
+        self._count(event, nodes)
+        self._put(value, self._placed(event))
+
+    def _open(self, event: yaml.CollectionStartEvent) -> None:
+        self._count(event, 1)
+        frame = self._stack[-1] if self._stack else None
+        if frame and isinstance(frame.data, dict) and frame.key is None:
+            hint = "put text that begins with { or [ in quotes"
+            self._give_up(event, "bad_key", "a key must be text", hint=hint)
+        if len(self._stack) >= MOST_DEPTH:
+            self._give_up(event, "too_deep", f"more than {MOST_DEPTH} levels deep")
+        if event.tag is not None and event.tag not in _PLAIN_TAGS:
+            self._tell(_at(event), Fault("unknown_tag", f"the tag {_tag(event)} needs a text"))
+        data: Any = {} if isinstance(event, yaml.MappingStartEvent) else []
+        place, path = self._placed(event), self._path()
+        place.inner = {}
+        self._stack.append(_Frame(data, place, path, event.anchor, self._nodes - 1))
+
+    def _close(self) -> None:
+        frame = self._stack.pop()
+        if frame.merges:
+            self._merge(frame)
+        if frame.anchor:
+            self._anchors[frame.anchor] = (frame.data, self._nodes - frame.before)
+        self._put(frame.data, frame.place)
+
+    def _put(self, value: Any, place: Place) -> None:
+        """A value is whole: into the list or mapping that is open."""
+        if not self._stack:
+            self.data, self.root = value, place
+            return
+        frame = self._stack[-1]
+        inner = frame.place.inner
+        if inner is None:
+            raise AssertionError("an open list or mapping has places")
+        if isinstance(frame.data, list):
+            inner[len(frame.data)] = place
+            frame.data.append(value)
+            return
+        key, frame.key = str(frame.key), None
+        if key in inner:
+            line = inner[key].key[0]
+            wanted = f"repeated key {key!r}; it stands in line {line} already"
+            self._note(self._problem(place.key, "repeated_key", wanted, (key,)))
+            return
+        inner[key] = place
+        if key == "<<":
+            frame.merges = value if isinstance(value, list) else [value]
+        else:
+            frame.data[key] = value
+
+    def _merge(self, frame: _Frame) -> None:
+        """`<<`: keys of other mappings that this one does not have; the first one wins."""
+        merges, inner = frame.merges or [], frame.place.inner or {}
+        where = inner["<<"].key
+        self._merges += len(merges)
+        if self._merges > MOST_MERGES:
+            wanted = f"more than {MOST_MERGES} merges"
+            raise ConfigError([*self.problems, self._problem(where, "too_much", wanted)])
+        for merged in merges:
+            if not isinstance(merged, dict):
+                self._note(self._problem(where, "bad_merge", "<< takes mappings only"))
+                continue
+            for key, value in merged.items():
+                if frame.data.setdefault(key, value) is value:
+                    inner.setdefault(key, Place(self._text, where, where))
+
+    def _path(self) -> Path:
+        if not self._stack:
+            return ()
+        frame = self._stack[-1]
+        step = len(frame.data) if isinstance(frame.data, list) else frame.key
+        return (*frame.path, step)
+
+    def _placed(self, event: yaml.Event) -> Place:
+        at = _at(event)
+        frame = self._stack[-1] if self._stack else None
+        return Place(self._text, at, frame.key_place if frame and frame.key is not None else at)
+
+    def _count(self, event: yaml.Event, nodes: int) -> None:
+        self._nodes += nodes
+        if self._nodes > MOST_NODES:
+            self._give_up(event, "too_much", f"more than {MOST_NODES} values")
+
+    def _refuse(self, event: yaml.ScalarEvent) -> Tag:
+        known = sorted(self._tags)
+        text = f"unknown tag {_tag(event)}; one of: {', '.join(known) or 'none'}"
+
+        def refuse(_: str) -> Any:
+            raise Fault("unknown_tag", text, word=event.tag, known=known)
+
+        return refuse
+
+    def _note(self, problem: Problem) -> None:
+        if len(self.problems) < MOST_PROBLEMS:
+            self.problems.append(problem)
+
+    def _tell(self, place: tuple[int, int], fault: Fault) -> None:
+        if len(self.problems) < MOST_PROBLEMS:  # nearest words are costly and nobody reads more
+            told = self._problem(place, fault.code, str(fault.msg), hint=fault.hint)
+            self.problems.append(told)
+
+    def _problem(
+        self,
+        place: tuple[int, int],
+        code: str,
+        text: str,
+        below: Path = (),
+        *,
+        hint: str = "",
+    ) -> Problem:
+        path = (*self._stack[-1].path, *below) if below and self._stack else self._path()
+        return self._text.problem(code, text, place, path=path, hint=hint)
+
+    def _give_up(self, event: yaml.Event, code: str, text: str, *, hint: str = "") -> NoReturn:
+        raise ConfigError([*self.problems, self._problem(_at(event), code, text, hint=hint)])
+
+
+def _at(event: yaml.Event) -> tuple[int, int]:
+    mark = event.start_mark
+    return (mark.line + 1, mark.column + 1) if mark else (1, 1)
+
+
+def _tag(event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> str:
+    return str(event.tag).replace("tag:yaml.org,2002:", "!!")
