@@ -51,6 +51,11 @@ class Broker:
         """The process id of mosquitto."""
         return self._process.pid
 
+    @property
+    def running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process.running
+
     def start(self) -> Self:
         """Start it and wait until it answers; `NotStarted` with the end of its log otherwise."""
         if shutil.which("mosquitto") is None:

@@ -46,9 +46,7 @@ class Containers:
 
     def remove(self, *names: str) -> None:
         """Kill and remove; those that are gone already are no fault."""
-        subprocess.run(
-            [*self._docker, "rm", "--force", "--volumes", *names], capture_output=True, check=False
-        )
+        self._run("rm", "--force", "--volumes", *names)
 
     def restart(self, name: str) -> None:
         """`docker restart`, without grace."""
@@ -68,25 +66,19 @@ class Containers:
 
     def logs(self, name: str) -> tuple[bytes, bytes]:
         """What Docker kept of stdout and stderr."""
-        shown = subprocess.run(
-            [*self._docker, "logs", name], capture_output=True, check=True, timeout=60
-        )
+        shown = self._run("logs", name)
+        shown.check_returncode()
         return shown.stdout, shown.stderr
 
     def cli(self, *arguments: str, timeout: float = 60) -> str:
         """Any `docker` command's output; `CalledProcessError` with its stderr as a note."""
+        done = self._run(*arguments, timeout=timeout)
         try:
-            done = subprocess.run(
-                [*self._docker, *arguments],
-                capture_output=True,
-                check=True,
-                text=True,
-                timeout=timeout,
-            )
+            done.check_returncode()
         except subprocess.CalledProcessError as exc:
-            exc.add_note(str(exc.stderr))
+            exc.add_note(done.stderr.decode(errors="replace"))
             raise
-        return done.stdout
+        return done.stdout.decode(errors="replace")
 
     def clean(self) -> None:
         """Remove every container that was run here."""
@@ -94,6 +86,12 @@ class Containers:
         if ran:
             self.remove(*ran)
 
-    @property
-    def _docker(self) -> list[str]:
-        return ["docker", "-H", self.host]
+    def _run(self, *arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[bytes]:
+        # A session of its own: a second Ctrl-C must not interrupt the removal.
+        return subprocess.run(
+            ["docker", "-H", self.host, *arguments],
+            capture_output=True,
+            check=False,
+            timeout=timeout,
+            start_new_session=True,
+        )

@@ -7,6 +7,7 @@ from typing import Final
 
 from tests.real.containers import Containers
 from tests.real.image import IMAGE, import_image
+from tests.real.work import say
 
 LABEL: Final = "towline.demo"
 PROJECT: Final = "towline-demo"
@@ -107,6 +108,7 @@ class Demos:
 
     def remove(self) -> None:
         """Remove them, and the image if it was not there before."""
+        say("removing the demo containers")
         self._remove_containers()
         if self._imported:
             self._containers.cli("image", "rm", IMAGE)

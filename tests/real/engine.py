@@ -43,7 +43,8 @@ class Engine:
         self.log_driver = log_driver
         self._options = tuple(options)
         self._dockerd = dockerd
-        self._process = Process([], self.folder / "dockerd.log")
+        self.log = self.folder / "dockerd.log"
+        self._process = Process([], self.log)
 
     @property
     def containers_folder(self) -> Path:
@@ -55,6 +56,11 @@ class Engine:
         """The process id of dockerd."""
         return self._process.pid
 
+    @property
+    def running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process.running
+
     def start(self, timeout: float = 60) -> Self:
         """Start it and wait until it answers; `NotStarted` with the end of its log otherwise."""
         if shutil.which(self._dockerd) is None:
@@ -64,7 +70,7 @@ class Engine:
         # A file of our own: the machine's /etc/docker/daemon.json is for the machine's engine.
         (self.folder / "daemon.json").write_text("{}")
         self._end_predecessor()
-        self._process = Process(self._command(), self._process.log)
+        self._process = Process(self._command(), self.log)
         self._process.start()
         try:
             until(lambda: answers(self.host) or not self._process.running, timeout)

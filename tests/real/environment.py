@@ -56,6 +56,10 @@ class Environment:
             [self.program("python"), *PIP, "install", *project],
             log=self._logs / "pip-towline.log",
         )
+        self.stamp(locks)
+
+    def stamp(self, locks: Sequence[str]) -> None:
+        """Note that these locks are installed."""
         self._stamp(locks).write_text(self._digest(locks))
 
     def lock(self) -> None:

@@ -24,7 +24,8 @@ def curl_line(listen: str) -> str:
 
 def mosquitto_line(broker: str, environ: Mapping[str, str]) -> str:
     """The subscriber that shows what Towline publishes. No password is printed."""
-    parts = urlsplit(broker if "://" in broker else f"//{broker}")
+    first = broker.split(",")[0].strip()
+    parts = urlsplit(first if "://" in first else f"//{first}")
     words = ["mosquitto_sub", "-h", parts.hostname or "127.0.0.1"]
     secure = parts.scheme in ("mqtts", "ssl", "tls")
     words += ["-p", str(parts.port or (8883 if secure else 1883))]

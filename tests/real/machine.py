@@ -69,7 +69,7 @@ def listen_address(given: str) -> str:
             raise Failed(f"{given} is taken; choose another with --listen HOST:PORT")
         return given
     for port in range(USUAL_PORT, USUAL_PORT + 20):
-        if is_free("127.0.0.1", port):
+        if is_free_here(port):
             if port != USUAL_PORT:
                 say(f"port {USUAL_PORT} is taken; using {port}")
             return f"127.0.0.1:{port}"
@@ -87,6 +87,11 @@ def is_free(host: str, port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def is_free_here(port: int) -> bool:
+    """Whether one can listen on this loopback port."""
+    return is_free("127.0.0.1", port)
 
 
 @contextmanager

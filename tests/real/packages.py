@@ -33,6 +33,9 @@ TESTS = (
     Tool("jq", "jq", "tests that stored files are plain JSON"),
     Tool("zstd", "zstd", "tests that compressed files are plain zstd"),
 )
+LISTS = Path("/var/lib/apt/lists")
+QUIET = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
+
 ALL = (*ENGINE, *IMAGE, *BROKER, *CLIENTS, *TESTS)
 
 
@@ -71,9 +74,6 @@ def install(tools: Iterable[Tool], logs: Path) -> None:
     )
 
 
-QUIET = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
-
-
 def _apt() -> list[str]:
     return ["apt-get", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=120"]
 
@@ -81,12 +81,16 @@ def _apt() -> list[str]:
 def _fetch(packages: list[str], logs: Path) -> None:
     # Downloading may be interrupted, unpacking may not: two commands.
     command = [*_apt(), "install", "--download-only", *packages]
-    try:
-        work("downloading them", command, log=logs / "apt-download.log", env=QUIET)
-    except Failed:
-        update = ["apt-get", "update"]
-        work("updating the package lists", update, log=logs / "apt-update.log", env=QUIET)
-        work("downloading them", command, log=logs / "apt-download.log", env=QUIET)
+    if any(LISTS.glob("*_Packages*")):
+        try:
+            work("downloading them", command, log=logs / "apt-download.log", env=QUIET)
+        except Failed:
+            say("the package lists may be old")
+        else:
+            return
+    update = ["apt-get", "update"]
+    work("updating the package lists", update, log=logs / "apt-update.log", env=QUIET)
+    work("downloading them", command, log=logs / "apt-download.log", env=QUIET)
 
 
 def _no_services(logs: Path) -> list[str]:

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -23,6 +23,9 @@ from tests.real.process import NotStarted, Process
 from tests.real.stops import Stopped, Stops
 from tests.real.until import until
 from tests.real.work import Failed, say
+
+OWN_BROKER = 1884
+"""The port of a broker of its own, or one of those after it."""
 
 PATIENCE = 60
 """Seconds until Towline must answer."""
@@ -81,31 +84,29 @@ class Scene:
         self._environment.install(RUN)
 
     def _start_engine(self, started: ExitStack) -> None:
-        host = machine.engine(os.environ)
-        if host:
+        if host := machine.engine(os.environ):
             say(f"using the Docker Engine at {host}")
+            if machine.engine_answers(host):
+                self._start_demos(host, started)
+            else:
+                say("it does not answer yet; Towline keeps trying (no demo containers)")
         else:
             host = self._own_engine(started)
-        if not host:
-            self._use_demo_source()
-            return
+            if not host or not self._start_demos(host, started):
+                self._use_demo_source()
         self._env["DOCKER_HOST"] = host
-        if not machine.engine_answers(host):
-            say("it does not answer yet; Towline keeps trying (no demo containers)")
-        elif shutil.which("docker") is None or shutil.which("busybox") is None:
-            say("no demo containers: they need the commands docker and busybox")
-        else:
-            self._start_demos(host, started)
 
     def _own_engine(self, started: ExitStack) -> str:
         engine = Engine(self._folder / "engine")
-        started.callback(_stopping, "the Docker Engine", engine.stop)
+        engine.log.unlink(missing_ok=True)
+        started.callback(_stop, "the Docker Engine", engine)
         try:
             if os.geteuid() != 0:
                 raise NotStarted("a Docker Engine of its own needs root")
             engine.start()
         except NotStarted as exc:
-            say(f"no Docker Engine: {exc}")
+            say(f"no Docker Engine: {str(exc).splitlines()[-1]}")
+            say(f"(its log: {engine.log})")
             return ""
         say(f"started a Docker Engine of its own ({engine.host})")
         return engine.host
@@ -119,15 +120,19 @@ class Scene:
         path.write_text("version: 1\nsources: {demo: {type: demo}}\n")
         self._env["TOWLINE_CONFIG"] = str(path)
 
-    def _start_demos(self, host: str, started: ExitStack) -> None:
+    def _start_demos(self, host: str, started: ExitStack) -> bool:
+        if shutil.which("docker") is None or shutil.which("busybox") is None:
+            say("no demo containers: they need the commands docker and busybox")
+            return False
         demos = Demos(host, str(self._folder))
-        started.callback(_stopping, "the demo containers", demos.remove)
+        started.callback(demos.remove)
         try:
             count = sum(1 for _ in demos.start())
         except subprocess.CalledProcessError as exc:
-            say(f"no demo containers: {exc.stderr or exc}".strip())
-        else:
-            say(f"started {count} demo containers")
+            say(f"no demo containers: {exc.stderr.decode(errors='replace').strip()}")
+            return False
+        say(f"started {count} demo containers")
+        return True
 
     def _start_broker(self, started: ExitStack) -> None:
         self._broker = machine.broker(os.environ)
@@ -139,8 +144,9 @@ class Scene:
             self._env["MQTT_BROKER"] = self._broker
 
     def _own_broker(self, started: ExitStack) -> None:
-        broker = Broker(self._folder / "broker")
-        started.callback(_stopping, "the broker", broker.stop)
+        port = next(filter(machine.is_free_here, range(OWN_BROKER, OWN_BROKER + 100)), 0)
+        broker = Broker(self._folder / "broker", port=port)
+        started.callback(_stop, "the broker", broker)
         try:
             broker.start()
         except NotStarted as exc:
@@ -206,9 +212,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _stopping(what: str, stop: Callable[[], None]) -> None:
-    say(f"stopping {what}")
-    stop()
+def _stop(what: str, part: Engine | Broker) -> None:
+    if part.running:
+        say(f"stopping {what}")
+    part.stop()
 
 
 def _serves(url: str) -> bool:

@@ -51,20 +51,21 @@ def work(
             _wind_up(process, interruptible)
             raise
     if process.returncode:
-        print(flush=True)
+        print(" failed", flush=True)
         said = "\n".join(log.read_text(errors="replace").splitlines()[-12:])
         raise Failed(f"{text}: failed ({log})\n{said}")
-    _show(text, f"done in {time.monotonic() - started:.0f} s", last=True)
+    again = f"\r· {text} …" if sys.stdout.isatty() else ""
+    print(f"{again} done in {_seconds(started)}", flush=True)
 
 
 def _watch(process: subprocess.Popen[bytes], text: str, started: float) -> None:
-    _show(text, "")
+    print(f"· {text} …", end="", flush=True)
     while True:
         try:
             process.wait(1)
         except subprocess.TimeoutExpired:
             if sys.stdout.isatty():
-                _show(text, f"{time.monotonic() - started:.0f} s")
+                print(f"\r· {text} … {_seconds(started)}", end="", flush=True)
         else:
             return
 
@@ -82,9 +83,5 @@ def _wind_up(process: subprocess.Popen[bytes], interruptible: bool) -> None:
         process.wait()
 
 
-def _show(text: str, note: str, *, last: bool = False) -> None:
-    if sys.stdout.isatty():
-        end = "\n" if last else ""
-        print(f"\r\033[K· {text} … {note}", end=end, flush=True)
-    elif not note or last:
-        print(f"· {text}{' … ' + note if note else ' …'}", flush=True)
+def _seconds(started: float) -> str:
+    return f"{time.monotonic() - started:.0f} s"
