@@ -117,6 +117,16 @@ class Checkpoints:
             text = b"".join(point.as_line() for point in self._known.values()) + mark
         _replace(self._path, text) if grown else _append(self._path, text)
 
+    def begin(self, point: Checkpoint) -> None:
+        """Note where the first read of a container begins, before anything of it is stored.
+
+        Without a sync: a power cut that takes this takes what was stored after it, too.
+        """
+        self._known[point.engine, point.container] = point
+        if self._path is not None:
+            with self._path.open("ab") as file:
+                file.write(point.as_line())
+
     def forget(self, engine: str, container: str) -> None:
         """Drop a container that is gone for good (from the file when it is next written anew)."""
         self._known.pop((engine, container), None)

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 from towline.config.settings import Upkeep as UpkeepSettings
 from towline.status import Health
@@ -30,6 +30,7 @@ class Progress:
     saved: Callable[[], None]
 
 
+@runtime_checkable
 class Progressing(Protocol):
     """A source that can be read again from a checkpoint."""
 
@@ -48,9 +49,14 @@ class Ledger:
         """Keep a source's progress from now on."""
         self._sources.add(source)
 
-    def leave(self, source: Progressing) -> None:
-        """No more."""
-        self._sources.discard(source)
+    async def leave(self, source: Progressing) -> None:
+        """No more, after one last save."""
+        try:
+            await self.save(final=True)
+        except OSError as exc:
+            _log.warning("last checkpoints not saved", extra={"reason": exc.strerror})
+        finally:
+            self._sources.discard(source)
 
     async def save(self, *, final: bool = False) -> None:
         """Sync the store, then write the checkpoints of what was read before the sync."""

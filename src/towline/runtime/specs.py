@@ -1,0 +1,65 @@
+"""From settings to the specs of every component. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from towline.broker.server import claims as broker_claims
+from towline.config.kinds import Kinds
+from towline.config.settings import Broker, Device, Entry, Settings
+from towline.runtime.diff import Spec, Specs
+
+FIRST, SECOND, LAST = range(3)
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """Settings of a component whose records or topics name the device."""
+
+    device: Device
+    own: Entry | Broker
+
+
+def specs(settings: Settings, sources: Kinds, backends: Kinds) -> Specs:
+    """What should run. Backends stop after sources and before brokers: they deliver the rest."""
+    api = settings.api
+    found = [
+        Spec(
+            key="api",
+            config=(settings.device, api),
+            claims=frozenset({f"port {api.host}:{api.port}"}),
+        ),
+        Spec(key="pipeline", config=settings.pipeline),
+        Spec(key="retention", config=settings.upkeep),
+        Spec(key="routes", config=settings.routes),
+    ]
+    for name, broker in settings.brokers.items():
+        found.append(
+            Spec(
+                key=f"brokers.{name}",
+                config=Located(settings.device, broker),
+                claims=broker_claims(broker, settings.device.id),
+            )
+        )
+    for name, entry in settings.backends.items():
+        kind = backends[entry.type]
+        found.append(
+            Spec(
+                key=f"backends.{name}",
+                config=entry,
+                tier=SECOND,
+                needs=kind.needs(entry.config),
+                claims=kind.claims(entry.config),
+            )
+        )
+    for name, entry in settings.sources.items():
+        kind = sources[entry.type]
+        found.append(
+            Spec(
+                key=f"sources.{name}",
+                config=Located(settings.device, entry),
+                tier=LAST,
+                needs=kind.needs(entry.config),
+            )
+        )
+    return {spec.key: spec for spec in found}

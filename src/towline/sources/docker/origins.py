@@ -1,0 +1,97 @@
+"""From what Docker says of a container to its origin. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from towline.record import Origin, OriginType
+
+_READABLE_WITH_LIMIT = ("json-file", "local")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Container:
+    """One container as inspected. `rotated`: its log is cut off at the far end when it grows."""
+
+    id: str
+    name: str
+    image: str
+    created: str
+    running: bool
+    terminal: bool
+    driver: str
+    rotated: bool
+    labels: Mapping[str, str]
+    state: Mapping[str, Any]
+
+    @classmethod
+    def parse(cls, found: Mapping[str, Any]) -> Container:
+        """From the answer of `GET /containers/{id}/json`."""
+        config = found.get("Config") or {}
+        log = (found.get("HostConfig") or {}).get("LogConfig") or {}
+        state = found.get("State") or {}
+        driver = log.get("Type") or ""
+        options = log.get("Config") or {}
+        return cls(
+            id=found["Id"],
+            name=found["Name"].lstrip("/"),
+            image=config.get("Image") or "",
+            created=found.get("Created") or "",
+            running=bool(state.get("Running")),
+            terminal=bool(config.get("Tty")),
+            driver=driver,
+            rotated="max-size" in options or driver not in ("json-file", "journald"),
+            labels=config.get("Labels") or {},
+            state=state,
+        )
+
+    def origin(self, *, device: str, engine: str, source: str) -> Origin:
+        """Who writes this container's records: identity from labels where they tell, else its name.
+
+        A Compose replica is named by its container, a Swarm task by service and slot, a Home
+        Assistant app by its slug: none of these changes when the container is made anew.
+        """
+        labels = self.labels
+        service = (
+            labels.get("com.docker.swarm.service.name")
+            or labels.get("com.docker.compose.service")
+            or labels.get("io.balena.service-name")
+            or labels.get("towline.service")
+            or self.name
+        )
+        return Origin(
+            type=OriginType.CONTAINER,
+            name=_stable_name(self.name, labels),
+            device=device,
+            app=labels.get("towline.app") or labels.get("io.balena.app-id"),
+            project=(
+                labels.get("com.docker.compose.project")
+                or labels.get("com.docker.stack.namespace")
+                or labels.get("towline.project")
+            ),
+            service_id=_number(
+                labels.get("towline.service-id") or labels.get("io.balena.service-id")
+            ),
+            service=service,
+            container_id=self.id,
+            container=self.name,
+            image=self.image,
+            engine=engine,
+            source=source,
+            labels=tuple(sorted(labels.items())),
+        )
+
+
+def _stable_name(name: str, labels: Mapping[str, str]) -> str:
+    task = labels.get("com.docker.swarm.task.name", "")  # service.slot.taskid
+    if task.count(".") >= 2:
+        return task.rpartition(".")[0]
+    if "io.hass.type" in labels and name.startswith(("addon_", "app_")):
+        return name.partition("_")[2]
+    return name
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isascii() and text.isdigit() else None

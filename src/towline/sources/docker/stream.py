@@ -1,0 +1,186 @@
+"""One log request and its answer: HTTP/1.0 over a socket, read as it comes.
+
+HTTP/1.0 is answered without chunks (seen on Docker 20.10 and 26.1): after the blank line the body
+is the bare log until the end, so the hot path needs no HTTP library. All streams read into one
+shared buffer. A busy stream is read in gulps: after each read it pauses for some milliseconds, so
+that what comes line by line is handled many lines at a time; a quiet one is read at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from towline.errors import NotFound, SourceError, Unreadable
+
+BUFFER: Final = 1 << 18
+GULP: Final = 0.005
+"""Seconds between two reads of a busy stream."""
+
+_MAX_HEAD = 64 << 10
+_buffer = memoryview(bytearray(BUFFER))
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where an engine listens: a socket's path, or a host and port."""
+
+    path: str = ""
+    host: str = ""
+    port: int = 0
+
+    @classmethod
+    def parse(cls, url: str) -> Address:
+        """From `unix:///path/to.sock` or `tcp://host:2375`; `ValueError` when it is neither."""
+        parts = urlsplit(url)
+        if parts.scheme == "unix" and parts.path:
+            return cls(path=parts.netloc + parts.path)
+        if parts.scheme in ("tcp", "http") and parts.hostname:
+            return cls(host=parts.hostname, port=parts.port or 2375)
+        raise ValueError(f"neither unix:///path nor tcp://host:port: {url!r}")
+
+
+class Stream(asyncio.BufferedProtocol):
+    """An open answer; `feed` is called with each piece of the body until it ends."""
+
+    def __init__(self, feed: Callable[[bytes], None]) -> None:
+        self._feed = feed
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._head: bytes | None = b""
+        self._status = 0
+        self._refusal = b""
+        self._ended: asyncio.Future[None] = self._loop.create_future()
+        self.opened: asyncio.Future[None] = self._loop.create_future()
+        self.last = self._loop.time()
+        """When something was read last, by the loop's clock."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Asyncio calls this once connected."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """The buffer that all streams share: each reading is copied out before the next."""
+        return _buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Asyncio calls this with what was read."""
+        data = bytes(_buffer[:nbytes])
+        now = self._loop.time()
+        busy = now - self.last < GULP
+        self.last = now
+        try:
+            if self._head is None:
+                self._body(data)
+            else:
+                self._begin(data)
+        except (SourceError, ValueError) as exc:
+            self._finish(exc)
+            return
+        if busy and nbytes < BUFFER and self._transport is not None:
+            self._transport.pause_reading()
+            self._loop.call_later(GULP, self._resume)
+
+    def _resume(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            with contextlib.suppress(RuntimeError):
+                self._transport.resume_reading()
+
+    def _begin(self, data: bytes) -> None:
+        assert self._head is not None
+        head, blank, body = (self._head + data).partition(b"\r\n\r\n")
+        if not blank:
+            self._head += data
+            if len(self._head) > _MAX_HEAD:
+                raise SourceError("the engine's answer has no end of its head")
+            return
+        self._head = None
+        try:
+            self._status = int(head.split(b" ", 2)[1])
+        except (IndexError, ValueError) as exc:
+            raise SourceError(f"not an HTTP answer: {head[:80]!r}") from exc
+        if self._status == 200 and not self.opened.done():
+            self.opened.set_result(None)
+        if body:
+            self._body(body)
+
+    def _body(self, data: bytes) -> None:
+        if self._status == 200:
+            self._feed(data)
+        else:
+            self._refusal += data[:2000]
+
+    def eof_received(self) -> bool:
+        """The other side has said all."""
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Asyncio calls this at the end, whichever side ended it."""
+        self._transport = None
+        if isinstance(exc, OSError):
+            self._finish(SourceError(f"connection lost: {exc}"))
+        elif exc is not None:
+            self._finish(exc)  # a fault of ours in `feed`: told to who waits in `ended`
+        elif self._head is not None:
+            self._finish(SourceError("the engine closed the connection without an answer"))
+        elif self._status != 200:
+            self._finish(_refused(self._status, self._refusal))
+        else:
+            self._finish(None)
+
+    def _finish(self, exc: Exception | None) -> None:
+        for future in (self.opened, self._ended):
+            if not future.done():
+                if exc is None:
+                    future.set_result(None)
+                else:
+                    future.set_exception(exc)
+                    future.exception()  # whoever waits is told; nobody waiting is no fault
+        self.close()
+
+    async def ended(self, silence: float | None = None) -> None:
+        """Until the end; raise what went wrong, also `silence` seconds of nothing."""
+        while not self._ended.done():
+            patience = None if silence is None else self.last + silence - self._loop.time()
+            if patience is not None and patience <= 0:
+                self.close()
+                raise SourceError(f"the engine sent nothing for {silence:g} s")
+            await asyncio.wait([self._ended], timeout=patience)
+        self._ended.result()
+
+    def close(self) -> None:
+        """Read no more."""
+        if self._transport is not None:
+            self._transport.abort()
+
+
+def _refused(status: int, body: bytes) -> SourceError:
+    reason = body.decode("utf-8", "replace").strip()
+    if status == 404:
+        return NotFound(reason)
+    if status == 501:
+        return Unreadable(reason)
+    return SourceError(f"HTTP {status}: {reason}")
+
+
+async def open_stream(address: Address, target: str, feed: Callable[[bytes], None]) -> Stream:
+    """Send `GET target` and return the stream; a refusal is raised by its `ended`.
+
+    `SourceError` when the engine cannot be reached.
+    """
+    loop = asyncio.get_running_loop()
+    stream = Stream(feed)
+    try:
+        if address.path:
+            transport, _ = await loop.create_unix_connection(lambda: stream, address.path)
+        else:
+            transport, _ = await loop.create_connection(lambda: stream, address.host, address.port)
+    except OSError as exc:
+        raise SourceError(f"cannot reach the engine: {exc.strerror or exc}") from exc
+    transport.write(f"GET {target} HTTP/1.0\r\nHost: docker\r\n\r\n".encode())
+    return stream
