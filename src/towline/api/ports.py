@@ -1,0 +1,63 @@
+"""What the API asks of the running Towline, and no more. `app.py` is it; tests bring their own."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from towline.config.settings import Device
+from towline.store.log import Store
+
+
+class Towline(Protocol):
+    """The program behind the API.
+
+    Mappings are JSON as it is served; keys are camelCase. An unknown container or backend is
+    `NotFound`, an engine that is away `SourceError`, a file at fault `ConfigError`.
+    """
+
+    @property
+    def store(self) -> Store:
+        """The log that queries and viewers read."""
+
+    @property
+    def device(self) -> Device:
+        """This Towline."""
+
+    @property
+    def version(self) -> str:
+        """The program's version."""
+
+    def status(self) -> dict[str, dict[str, Any]]:
+        """Every component by its key ("backends.mqtt"), each as `Health.as_json()` gives it."""
+
+    def ready(self) -> bool:
+        """Whether every enabled component is up."""
+
+    def containers(self) -> list[dict[str, Any]]:
+        """Containers that sources know: `id name image state service project app source attached`.
+
+        `attached` tells whether its log is being read, `reason` (may be missing) why it is not.
+        """
+
+    def sources(self) -> list[dict[str, Any]]:
+        """Sources: `name type` and their health."""
+
+    def backends(self) -> list[dict[str, Any]]:
+        """Backends: `name type queryable cursor lag` (an id, records) and their health."""
+
+    def backend(self, name: str) -> object:
+        """The running backend itself: where it is `Queryable` it is asked for what it holds."""
+
+    async def attach(
+        self, container_id: str, service_id: int | None, service_name: str | None
+    ) -> None:
+        """Read a container's log though the file excludes it; the rest is its service from now."""
+
+    async def detach(self, container_id: str) -> None:
+        """Stop reading a container's log until the file or a person says otherwise."""
+
+    async def reload(self) -> dict[str, Any]:
+        """Read the file again; the outcome: `applied` or `rolled back`, and what changed."""
+
+    def config_text(self) -> str:
+        """The file as written, tags unresolved: a `!secret` shows its name and never its value."""

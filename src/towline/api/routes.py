@@ -1,0 +1,158 @@
+"""The table of everything the API answers: the router, openapi.json and the tests read it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from towline.api import answers, attach, backends, configuration, logs, metrics, status, streams
+from towline.api.asked import FILTERS, PAGING
+from towline.api.auth import Asker, Refusal, bearer
+from towline.api.desk import Desk
+
+PREFIX: Final = "/api/v1"
+_SAFE: Final = frozenset({"GET", "HEAD"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """One method of one path. `scope` is the least that is needed; `method` WS is a WebSocket.
+
+    `query` and `body` name the parameters, for openapi.json. `live` ones take the token from the
+    query string as well: browsers cannot send a header with them.
+    """
+
+    method: str
+    path: str
+    handler: Callable[[Desk, Any], Awaitable[Response | None]]
+    scope: str
+    about: str
+    query: tuple[str, ...] = ()
+    body: tuple[str, ...] = ()
+    media_type: str = "application/json"
+
+    @property
+    def live(self) -> bool:
+        """Whether records go on coming."""
+        return self.method == "WS" or self.media_type == "text/event-stream"
+
+
+_SEARCH: Final = (*FILTERS, *PAGING)
+_FOLLOW: Final = (*FILTERS, *streams.LIVE)
+
+
+def _live(path: str, about: str, kind: str = "") -> tuple[Endpoint, Endpoint]:
+    common: dict[str, Any] = {"path": path, "scope": "read", "query": _FOLLOW}
+    return (
+        Endpoint(
+            method="GET",
+            handler=streams.events(kind),
+            about=f"Follow {about}; resumes after Last-Event-ID",
+            media_type="text/event-stream",
+            **common,
+        ),
+        Endpoint(method="WS", handler=streams.socket(kind), about=f"Follow {about}", **common),
+    )
+
+
+def _table() -> tuple[Endpoint, ...]:
+    def on(
+        method: str, path: str, handler: Callable[..., Any], scope: str, **more: Any
+    ) -> Endpoint:
+        about = (handler.__doc__ or "").partition("\n")[0].rstrip(".")
+        return Endpoint(
+            method=method, path=path, handler=handler, scope=scope, **({"about": about} | more)
+        )
+
+    api = PREFIX
+    attached = f"{api}/logs/{{id}}/attach"
+    return (
+        on("GET", f"{api}/logs", logs.search, "read", query=_SEARCH),
+        on("GET", "/v1/logs", logs.search, "read", query=_SEARCH),
+        on("POST", f"{api}/logs/search", logs.search_by_body, "read", body=_SEARCH),
+        on("GET", f"{api}/logs/count", logs.count, "read", query=FILTERS),
+        on("GET", f"{api}/logs/histogram", logs.histogram, "read", query=(*FILTERS, "bucket")),
+        on("DELETE", f"{api}/logs", logs.remove, "admin", query=(*FILTERS, "all")),
+        *_live(f"{api}/logs/stream", "all records"),
+        *(
+            endpoint
+            for kind, about in streams.PATHS.items()
+            for endpoint in _live(f"{api}/{kind}/{{id}}/logs", about, kind)
+        ),
+        on("POST", attached, attach.attach, "operate", body=("serviceId", "serviceName")),
+        on("DELETE", attached, attach.detach, "operate"),
+        on("GET", f"{api}/containers", status.containers, "read"),
+        on("GET", f"{api}/sources", status.sources, "read"),
+        on("GET", f"{api}/backends", backends.backends, "read"),
+        on("GET", f"{api}/backends/{{name}}/logs", backends.held, "read", query=_SEARCH),
+        on("GET", f"{api}/status", status.status, "read"),
+        on("GET", f"{api}/health", status.health, "public"),
+        on("GET", f"{api}/ready", status.ready, "read"),
+        on("GET", f"{api}/metrics", metrics.metrics, "read", media_type="text/plain"),
+        on("GET", f"{api}/config", configuration.text, "admin", media_type="application/yaml"),
+        on("POST", f"{api}/config/reload", configuration.reload, "operate"),
+        on("GET", f"{api}/openapi.json", _openapi, "read"),
+    )
+
+
+async def _openapi(desk: Desk, request: Request) -> Response:
+    """This API, described for programs."""
+    from towline.api.openapi import document
+
+    return answers.json(document(desk.towline.version))
+
+
+def routes(desk: Desk) -> list[BaseRoute]:
+    """The table as Starlette serves it."""
+    return [
+        WebSocketRoute(endpoint.path, _socket(desk, endpoint))
+        if endpoint.method == "WS"
+        else Route(endpoint.path, _http(desk, endpoint), methods=[endpoint.method])
+        for endpoint in ENDPOINTS
+    ]
+
+
+def _http(desk: Desk, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
+        asker = _asker(request, endpoint, unsafe=request.method not in _SAFE)
+        if refusal := desk.gate.admit(asker, endpoint.scope):
+            return refused(refusal)
+        found = await endpoint.handler(desk, request)
+        assert found is not None, endpoint.path
+        return found
+
+    return answer
+
+
+def _socket(desk: Desk, endpoint: Endpoint) -> Callable[[WebSocket], Awaitable[None]]:
+    async def serve(websocket: WebSocket) -> None:
+        if refusal := desk.gate.admit(_asker(websocket, endpoint, unsafe=True), endpoint.scope):
+            await streams.turn_away(websocket, refusal)
+        else:
+            await endpoint.handler(desk, websocket)
+
+    return serve
+
+
+def _asker(connection: HTTPConnection, endpoint: Endpoint, *, unsafe: bool) -> Asker:
+    token = bearer(connection.headers)
+    if not token and endpoint.live:
+        token = connection.query_params.get("token", "")
+    peer = connection.client.host if connection.client else ""
+    return Asker(peer=peer, headers=connection.headers, token=token, unsafe=unsafe)
+
+
+def refused(refusal: Refusal) -> Response:
+    """A refusal as an HTTP answer."""
+    headers = {"WWW-Authenticate": "Bearer"} if refusal.status == 401 else None
+    return answers.error(refusal.status, refusal.code, refusal.text, headers=headers)
+
+
+ENDPOINTS: Final = _table()
+"""Every endpoint. What is not in this table does not exist."""

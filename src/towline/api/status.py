@@ -1,0 +1,73 @@
+"""How it is: status, health, readiness, sources and containers."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from towline.api import answers
+from towline.api.desk import Desk
+from towline.record import record_id
+from towline.status import State
+
+_ORDER: Final = (State.UP, State.STOPPED, State.STARTING, State.DEGRADED)
+
+
+async def status(desk: Desk, request: Request) -> Response:
+    """Every component: state, since, reason, last error, counters."""
+    towline = desk.towline
+    components = towline.status()
+    store = towline.store
+    return answers.json(
+        {
+            "version": towline.version,
+            "device": {"id": towline.device.id, "name": towline.device.name},
+            "state": worst(components),
+            "ready": towline.ready(),
+            "store": {
+                "first": record_id(store.first_offset),
+                "memory": record_id(store.memory_offset),
+                "next": record_id(store.next_offset),
+            },
+            "viewers": {
+                "open": desk.viewers.open,
+                "limit": desk.viewers.limit,
+                "counters": dict(desk.viewers.health.counters),
+            },
+            "components": components,
+        }
+    )
+
+
+def worst(components: dict[str, dict[str, Any]]) -> str:
+    """The state of the whole: that of the component which is worst off."""
+    states = [State(component["state"]) for component in components.values()]
+    return str(max(states, key=_ORDER.index, default=State.UP))
+
+
+async def health(desk: Desk, request: Request) -> Response:
+    """200 while the process serves."""
+    return answers.json({"status": "ok"})
+
+
+async def ready(desk: Desk, request: Request) -> Response:
+    """200 when every enabled component is up, else 503 and which ones are not."""
+    if desk.towline.ready():
+        return answers.json({"ready": True, "waiting": []})
+    components = desk.towline.status()
+    waiting = sorted(key for key, found in components.items() if found["state"] != State.UP)
+    return answers.json({"ready": False, "waiting": waiting}, 503)
+
+
+async def containers(desk: Desk, request: Request) -> Response:
+    """Containers that are known, their state, and whether their log is read."""
+    found = desk.towline.containers()
+    return answers.json({"count": len(found), "containers": found})
+
+
+async def sources(desk: Desk, request: Request) -> Response:
+    """Sources and their health."""
+    found = desk.towline.sources()
+    return answers.json({"count": len(found), "sources": found})

@@ -1,0 +1,219 @@
+from __future__ import annotations
+
+import csv
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from tests.unit.api.world import DB, NOW, WEB, World
+from towline.api import logs
+from towline.store.query import Query
+
+LOGS = "/api/v1/logs"
+
+
+async def messages(api: httpx.AsyncClient, query: str) -> list[str]:
+    answer = await api.get(f"{LOGS}?{query}")
+    assert answer.status_code == 200, answer.text
+    return [record["message"] for record in answer.json()["logs"]]
+
+
+async def refusal(api: httpx.AsyncClient, query: str) -> tuple[int, str]:
+    answer = await api.get(f"{LOGS}?{query}")
+    return answer.status_code, answer.json()["error"]["code"]
+
+
+async def test_records_are_served_byte_for_byte_as_stored(
+    world: World, api: httpx.AsyncClient
+) -> None:
+    record = world.say('quote " and ü')[0]
+    answer = await api.get(LOGS)
+    assert answer.content == b'{"count":1,"logs":[' + record.json + b'],"next":null}'
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("", ["d", "c", "b", "a"]),
+        ("order=asc", ["a", "b", "c", "d"]),
+        ("limit=2", ["d", "c"]),
+        ("limit=0", ["d"]),
+        ("serviceName=db", ["d", "c"]),
+        ("serviceName=db&serviceName=web", ["d", "c", "b", "a"]),
+        ("serviceName=we*", ["b", "a"]),
+        ("serviceId=7", ["b", "a"]),
+        (f"containerId={'b' * 64}", ["d", "c"]),
+        (f"containerId={'b' * 12}", ["d", "c"]),
+        ("level=error", ["c"]),
+        ("level=error&level=debug", ["d", "c"]),
+        ("minLevel=warn", ["c"]),
+        ("sourceType=host", []),
+        ("sourceType=container", ["d", "c", "b", "a"]),
+        ("project=shop&app=1001", ["b", "a"]),
+        ("container=shop-db-1", ["d", "c"]),
+        ("device=other", []),
+        ("stream=stderr", ["c"]),
+        ("regex=^[ab]$", ["b", "a"]),
+        ("text=A", []),
+        ("text=a", ["a"]),
+        ("not=a", ["d", "c", "b"]),
+        (f"since={NOW + 3000}", ["d", "c"]),
+        (f"until={NOW + 3000}", ["b", "a"]),
+        ("since=2023-11-14T22:13:23Z", ["d", "c"]),
+        ("since=2023-11-14T23:13:23+01:00", ["d", "c"]),
+        ("since=1h", []),
+    ],
+)
+async def test_every_filter_selects_what_it_says(
+    world: World, api: httpx.AsyncClient, query: str, found: list[str]
+) -> None:
+    world.say("a", "b")
+    world.say("c", origin=DB, level="error", stderr=True)
+    world.say("d", origin=DB, level="debug")
+    assert await messages(api, query) == found
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("levle=error", "unknown_parameter"),
+        ("level=loud", "bad_parameter"),
+        ("minLevel=info&minLevel=warn", "bad_parameter"),
+        ("regex=(?=a)", "bad_regex"),
+        ("since=yesterday", "bad_parameter"),
+        ("limit=ten", "bad_parameter"),
+        ("limit=-1_0", "bad_parameter"),
+        ("after=xyz", "bad_parameter"),
+        ("serviceId=web", "bad_parameter"),
+        ("format=xml", "bad_parameter"),
+        ("token=secret", "unknown_parameter"),
+    ],
+)
+async def test_what_is_not_understood_is_refused_by_name(
+    api: httpx.AsyncClient, query: str, code: str
+) -> None:
+    assert await refusal(api, query) == (400, code)
+
+
+async def test_a_misspelt_parameter_is_answered_with_the_nearest_one(
+    api: httpx.AsyncClient,
+) -> None:
+    answer = await api.get(f"{LOGS}?servicename=web")
+    assert "did you mean serviceName?" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(("order", "way"), [("desc", "before"), ("asc", "after")])
+async def test_pages_follow_on_without_a_repeat_or_a_hole(
+    world: World, api: httpx.AsyncClient, order: str, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "CHUNK", 2)
+    sent = [record.message for record in world.say(*(f"m{i}" for i in range(11)))]
+    found: list[str] = []
+    place = ""
+    while True:
+        answer = (await api.get(f"{LOGS}?limit=3&order={order}{place}")).json()
+        assert answer["count"] == len(answer["logs"]) <= 3
+        found += [record["message"] for record in answer["logs"]]
+        if answer["next"] is None:
+            break
+        place = f"&{way}={answer['next']}"
+    assert found == (sent if order == "asc" else sent[::-1])
+
+
+async def test_an_answer_of_many_bytes_ends_early_and_can_be_gone_on_from(
+    world: World, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "MAX_BYTES", 1000)
+    world.say(*("x" * 400 for _ in range(5)))
+    first = (await api.get(f"{LOGS}?limit=5")).json()
+    assert 0 < first["count"] < 5
+    rest = (await api.get(f"{LOGS}?limit=5&before={first['next']}")).json()
+    assert rest["logs"][0]["id"] < first["logs"][-1]["id"]
+
+
+async def test_a_search_by_body_takes_the_same_filters(
+    world: World, api: httpx.AsyncClient
+) -> None:
+    world.say("<script>", "b")
+    body = {"text": "<script>", "serviceId": [7], "limit": 5, "level": ["info"], "regex": None}
+    answer = await api.post(f"{LOGS}/search", json=body)
+    assert [record["message"] for record in answer.json()["logs"]] == ["<script>"]
+
+
+@pytest.mark.parametrize("body", [b"[1]", b"{", b'{"text": {}}', b'{"limit": 1.5}', b"\xff"])
+async def test_a_body_that_is_no_search_is_refused(api: httpx.AsyncClient, body: bytes) -> None:
+    assert (await api.post(f"{LOGS}/search", content=body)).status_code == 400
+
+
+async def test_a_body_over_the_limit_is_refused(api: httpx.AsyncClient) -> None:
+    answer = await api.post(f"{LOGS}/search", content=b"x" * ((1 << 20) + 1))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_large")
+
+
+async def test_the_old_path_answers_the_same(world: World, api: httpx.AsyncClient) -> None:
+    world.say("a")
+    assert (await api.get("/v1/logs?limit=1")).content == (await api.get(LOGS)).content
+
+
+async def test_ndjson_is_a_stored_row_a_line(world: World, api: httpx.AsyncClient) -> None:
+    records = world.say("a", "b", "c")
+    answer = await api.get(f"{LOGS}?format=ndjson&order=asc&limit=2")
+    assert answer.content == records[0].json + b"\n" + records[1].json + b"\n"
+    assert answer.headers["x-towline-next"] == records[1].id
+
+
+async def test_text_cannot_steer_a_terminal(world: World, api: httpx.AsyncClient) -> None:
+    world.say("\x1b[2J\r\nGET \u202eevil\x9b")
+    answer = await api.get(f"{LOGS}?format=text")
+    line = "2023-11-14T22:13:21.000000000Z info  shop-web-1 "
+    assert answer.text == line + r"\x1b[2J\x0d\x0aGET \u202eevil\x9b" + "\n"
+
+
+async def test_csv_cells_are_no_formulas(world: World, api: httpx.AsyncClient) -> None:
+    world.say('=HYPERLINK("x")', "-1+1", '@a,"b"')
+    answer = await api.get(f"{LOGS}?format=csv&order=asc")
+    rows = list(csv.DictReader(answer.text.splitlines()))
+    assert [row["message"] for row in rows] == ['\'=HYPERLINK("x")', "'-1+1", '\'@a,"b"']
+    assert rows[0]["containerName"] == "shop-web-1"
+
+
+async def test_count_counts_what_the_filters_select(world: World, api: httpx.AsyncClient) -> None:
+    world.say("a", "b")
+    world.say("c", origin=DB)
+    assert (await api.get(f"{LOGS}/count?serviceName=web")).json() == {"count": 2}
+
+
+async def test_histogram_counts_per_bucket_and_level(world: World, api: httpx.AsyncClient) -> None:
+    world.say("a", "b", "c")
+    world.say("d", level="error")
+    query = f"since={NOW}&until={NOW + 10_000}&bucket=2s"
+    answer: dict[str, Any] = (await api.get(f"{LOGS}/histogram?{query}")).json()
+    assert answer["bucket"] == 2000
+    assert answer["buckets"] == [
+        {"start": NOW, "counts": {"info": 1}},
+        {"start": NOW + 2000, "counts": {"info": 2}},
+        {"start": NOW + 4000, "counts": {"error": 1}},
+    ]
+
+
+async def test_histogram_has_a_bounded_number_of_buckets(api: httpx.AsyncClient) -> None:
+    answer = (await api.get(f"{LOGS}/histogram?since=0&until={NOW}&bucket=1ms")).json()
+    assert NOW / answer["bucket"] <= logs.MAX_BUCKETS
+
+
+async def test_removal_needs_a_filter_or_a_plain_word(api: httpx.AsyncClient) -> None:
+    answer = await api.delete(LOGS)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "filter_missing")
+
+
+async def test_gathering_asks_the_store_in_chunks_and_keeps_the_limit(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "CHUNK", 4)
+    records = world.say(*(f"m{i}" for i in range(10)), origin=WEB)
+    query = Query(limit=9)
+    rows, last = await logs.gather(world.store, query)
+    assert [msgspec.json.decode(row)["id"] for row in rows] == [r.id for r in records[:0:-1]]
+    assert last == records[1].offset

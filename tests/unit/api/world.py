@@ -1,0 +1,160 @@
+"""A Towline for the API's tests: a real store, and beside it what the tests say."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from towline.api.application import application
+from towline.api.auth import Gate
+from towline.api.desk import Desk
+from towline.config.settings import Device, Token
+from towline.config.settings import Store as StoreSettings
+from towline.errors import ConfigError, NotFound
+from towline.live.viewers import Viewers
+from towline.pipeline.encode import encode, template_of
+from towline.record import Line, Origin, OriginType, Record, time_text
+from towline.status import Health
+from towline.store.log import Store
+
+NOW = 1_700_000_000_000
+WEB = Origin(
+    type=OriginType.CONTAINER,
+    name="web",
+    device="pi",
+    app="1001",
+    project="shop",
+    service_id=7,
+    service="web",
+    container_id="a" * 64,
+    container="shop-web-1",
+    image="shop/web:3",
+    source="docker",
+)
+DB = Origin(
+    type=OriginType.CONTAINER,
+    name="db",
+    device="pi",
+    project="shop",
+    service="db",
+    container_id="b" * 64,
+    container="shop-db-1",
+    source="docker",
+)
+
+
+class World:
+    """What the API sees of Towline."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.device = Device(id="pi", name="Living room Pi")
+        self.version = "1.2.3"
+        self.is_ready = True
+        self.reload_error: ConfigError | None = None
+        self.attached: dict[str, tuple[int | None, str | None]] = {}
+        self.holders: dict[str, object] = {"mqtt": object()}
+        self.clock = NOW
+
+    def say(
+        self, *texts: str, origin: Origin = WEB, level: str = "info", stderr: bool = False
+    ) -> list[Record]:
+        """Lines of an origin, a second apart, straight into the store."""
+        lines = []
+        for text in texts:
+            self.clock += 1000
+            when = time_text(self.clock * 1_000_000)
+            lines.append(Line(text, when, self.clock, stderr=stderr, seq=1, level=level))
+        records = encode(template_of(origin), lines, self.store.next_offset)
+        self.store.append(records)
+        return records
+
+    def status(self) -> dict[str, dict[str, Any]]:
+        up, away = Health(), Health()
+        up.up()
+        up.counters["records"] = 42
+        away.degraded("connection refused")
+        return {"sources.docker": up.as_json(), "backends.mqtt": away.as_json()}
+
+    def ready(self) -> bool:
+        return self.is_ready
+
+    def containers(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "id": origin.container_id,
+                "name": origin.container,
+                "image": origin.image,
+                "state": "running",
+                "service": origin.service,
+                "project": origin.project,
+                "app": origin.app,
+                "source": origin.source,
+                "attached": True,
+            }
+            for origin in (WEB, DB)
+        ]
+
+    def sources(self) -> list[dict[str, Any]]:
+        return [{"name": "docker", "type": "docker", **self.status()["sources.docker"]}]
+
+    def backends(self) -> list[dict[str, Any]]:
+        health = self.status()["backends.mqtt"]
+        cursor = f"{self.store.next_offset:016x}"
+        about = {"name": "mqtt", "type": "mqtt", "queryable": False, "cursor": cursor, "lag": 3}
+        return [about | health]
+
+    def backend(self, name: str) -> object:
+        if name not in self.holders:
+            raise NotFound(f"backends.{name}: unknown")
+        return self.holders[name]
+
+    async def attach(
+        self, container_id: str, service_id: int | None, service_name: str | None
+    ) -> None:
+        if container_id not in {WEB.container_id, DB.container_id}:
+            raise NotFound(f"{container_id}: unknown container")
+        self.attached[container_id] = (service_id, service_name)
+
+    async def detach(self, container_id: str) -> None:
+        if self.attached.pop(container_id, None) is None:
+            raise NotFound(f"{container_id}: unknown container")
+
+    async def reload(self) -> dict[str, Any]:
+        if self.reload_error:
+            raise self.reload_error
+        return {"outcome": "applied", "added": [], "changed": ["backends.loki"], "kept": 4}
+
+    def config_text(self) -> str:
+        return "version: 1\nbrokers: {home: {password: !secret mqtt}}\n"
+
+
+@asynccontextmanager
+async def world(folder: Path, *, memory: int = 1000) -> AsyncIterator[World]:
+    """A world with an open store in memory alone."""
+    async with Store(StoreSettings(path=folder, persist=False), memory=memory) as store:
+        yield World(store)
+
+
+def token(text: str, *scopes: str) -> Token:
+    """A token as the file has it."""
+    return Token(name=text, hash=hashlib.sha256(text.encode()).hexdigest(), scopes=scopes)
+
+
+def client(
+    world: World,
+    *,
+    tokens: tuple[Token, ...] = (),
+    host: str = "127.0.0.1",
+    peer: str = "127.0.0.1",
+) -> httpx.AsyncClient:
+    """An HTTP client straight into the application, from an address of your choice."""
+    gate = Gate(tokens, host=host, names=("pi", "pi.local"), ingress="172.30.32.2")
+    app = application(Desk(towline=world, viewers=Viewers(), gate=gate))
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=(peer, 1234))
+    return httpx.AsyncClient(transport=transport, base_url="http://localhost:8099")
