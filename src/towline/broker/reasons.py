@@ -73,7 +73,8 @@ def network_reason(exc: OSError) -> str:
     if isinstance(exc, ssl.SSLCertVerificationError):
         return f"certificate not accepted: {exc.verify_message}"
     if isinstance(exc, ssl.SSLError):
-        return f"TLS failed: {(exc.reason or 'unknown').lower().replace('_', ' ')}"
+        told = getattr(exc, "reason", None) or "unknown"  # absent on some, whatever the types say
+        return f"TLS failed: {told.lower().replace('_', ' ')}"
     if isinstance(exc, socket.gaierror):
         return "name not found"
     if isinstance(exc, TimeoutError):
