@@ -73,7 +73,7 @@ class Mapping(Compound):
             written = value.get(str(key))
             if written is None:
                 if isinstance(key, vol.Required):
-                    faults.append(Fault("missing_key", f"the key {str(key)!r} is missing"))
+                    faults.append(_missing(f"the key {str(key)!r} is missing"))
                     continue
                 default = getattr(key, "default", vol.UNDEFINED)
                 if isinstance(default, vol.Undefined):
@@ -88,6 +88,11 @@ class Mapping(Compound):
     def _unknown(self, key: object) -> vol.Invalid:
         text = f"unknown key {shown(str(key))}"
         return Fault("unknown_key", text, path=[key], word=key, known=self._known, at_key=True)
+
+
+def _missing(text: str) -> vol.Invalid:
+    """Shown at the key that lacks it: the value may begin lines below."""
+    return Fault("missing_key", text, at_key=True)
 
 
 class Named(Compound):
@@ -138,26 +143,25 @@ class Listing(Compound):
 class ByType(Compound):
     """Dispatches on `type:`, so that each kind's faults speak only of that kind.
 
-    Gives the type and what its validator made of the other keys.
+    Gives what the kind's validator made of the other keys.
     """
 
     def __init__(self, kinds: Map[str, Validator]) -> None:
         self.kinds = dict(kinds)
 
     def check(self, value: Any) -> Checked:
-        """The type with its checked keys, and every fault."""
+        """What was made of it, and every fault."""
         words = ", ".join(sorted(self.kinds)) or "nothing"
         if not isinstance(value, dict):
             return None, [expected("a mapping with a type", value)]
         kind = value.get("type")
         if kind is None:
-            return None, [Fault("missing_key", f"the key 'type' is missing; one of: {words}")]
+            return None, [_missing(f"the key 'type' is missing; one of: {words}")]
         if not isinstance(kind, str) or kind not in self.kinds:
             text = f"unknown type {shown(kind)}; one of: {words}"
             return None, [Fault("unknown_type", text, path=["type"], word=kind, known=self.kinds)]
         rest = {key: item for key, item in value.items() if key != "type"}
-        result, faults = checked(self.kinds[kind], rest)
-        return (kind, result), faults
+        return checked(self.kinds[kind], rest)
 
 
 class Into(Compound):

@@ -53,9 +53,11 @@ def complete(
     layers.backend()
     layers.under(("store", "path"), "LOG_DIR")
     if overrides.data:
-        layers.over(("store", "path"), overrides.data, Said("--data", overrides.data))
+        layers.over(("store", "path"), overrides.data, Said("--data", f"--data {overrides.data}"))
     if overrides.listen:
-        layers.over(("api", "listen"), overrides.listen, Said("--listen", overrides.listen))
+        layers.over(
+            ("api", "listen"), overrides.listen, Said("--listen", f"--listen {overrides.listen}")
+        )
     layers.device(host_name)
     return layers.data, layers.names
 
@@ -141,8 +143,9 @@ class _Layers:
         interval = self._environment.get("MQTT_BATCH_INTERVAL")
         if wanted.lower() == "false" or not (wanted or interval):
             return {}
-        self.names[(*here, "batch")] = self._said("MQTT_BATCH")
         batch: dict[str, Any] = {}
+        if wanted:
+            self.names[(*here, "batch")] = self._said("MQTT_BATCH")
         if wanted and wanted.lower() != "true":
             batch["max_records"] = int(wanted) if _DIGITS.fullmatch(wanted) else wanted
         if interval:

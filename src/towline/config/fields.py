@@ -54,7 +54,11 @@ def some_text(value: Any) -> str:
 
 def secret(value: Any) -> Secret:
     """A text that is never shown."""
-    return Secret(plain(text(value)))
+    try:
+        return Secret(plain(text(value)))
+    except Fault:
+        # Whatever stands there may be the secret.
+        raise Fault("wrong_value", "expected text", hint="put it in quotes") from None
 
 
 def plain(value: str) -> str:

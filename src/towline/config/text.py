@@ -18,8 +18,9 @@ _FORBIDDEN = re.compile(
     "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
 _PRIVATE = re.compile(
-    r"(?i)\b((?:[\w-]*(?:password|passphrase|secret|token|key))[\"']?\s*:\s+)(?!!)([^\s,}#][^,}#]*)"
+    r"(?i)\b((?:[\w-]*(?:password|passphrase|secret|token|key|hash))[\"']?\s*:\s+)(?!!)([^\s,}#][^,}#]*)"
 )
+_PASSWORD_IN_URL = re.compile(r"(://[^\s/@:]*:)([^\s/@]+)(?=@)")
 _ALL_BUT_KEY = re.compile(r"^(\s*[\w.-]+:\s+|)(\S.*)")
 
 
@@ -38,7 +39,8 @@ class Text:
             self._lines = _BREAK.split(self.content)
         if not 0 < number <= len(self._lines):
             return ""
-        return self._private.sub(_starred, self._lines[number - 1][:_LONGEST_QUOTE])
+        line = self._private.sub(_starred, self._lines[number - 1][:_LONGEST_QUOTE])
+        return _PASSWORD_IN_URL.sub(_starred, line)
 
     def is_tab_indented(self, number: int) -> bool:
         """Whether a tab stands among what indents a line."""
