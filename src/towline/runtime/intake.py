@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Self
 
@@ -61,6 +62,7 @@ class PipelinePart:
         """From now on lines are refined by it."""
         self._intake.pipeline = self._pipeline
         self._health.up()
+        await asyncio.Event().wait()
 
 
 class SourcePart:

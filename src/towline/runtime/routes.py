@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Self
 
@@ -26,6 +27,7 @@ class RoutesPart:
         self.health.stopped()
 
     async def run(self) -> None:
-        """From now on records go by these routes."""
+        """Until cancelled: records go by these routes."""
         self._router.replace(self._routes)
         self.health.up()
+        await asyncio.Event().wait()
