@@ -90,9 +90,8 @@ def test_real_containers_reach_the_api_and_mqtt_and_ctrl_c_leaves_nothing(tmp_pa
         assert until(lambda: run.logs("level=error&serviceName=scheduler"), 20)
         line = re.search(r"mosquitto_sub .*", run.said)
         assert line is not None
-        taken = subprocess.run(
-            [*shlex.split(line[0]), "-C", "1", "-W", "20"], capture_output=True, check=True
-        )
+        once = ["-R", "-C", "1", "-W", "20"]
+        taken = subprocess.run([*shlex.split(line[0]), *once], capture_output=True, check=True)
         topic, payload = taken.stdout.split(b" ", 1)
         assert topic.startswith(b"towline/")
         assert json.loads(payload)["containerName"] in names

@@ -43,7 +43,7 @@ class Scene:
         self._logs = self._folder / "logs"
         self._environment = Environment(root, self._logs)
         self._stops = stops
-        self._env = {"TOWLINE_DATA": str(self._data)}
+        self._env: dict[str, str] = {}
         self._config = self._options.config or os.environ.get("TOWLINE_CONFIG", "")
         self._broker = ""
         self._listen = ""
@@ -68,7 +68,6 @@ class Scene:
         # Without --listen, a configuration of the user's says where the page is.
         if given or not self._config:
             self._listen = machine.listen_address(given)
-            self._env["TOWLINE_LISTEN"] = self._listen
 
     def _set_up(self) -> None:
         tools = list(packages.CLIENTS)
@@ -118,7 +117,7 @@ class Scene:
         say("small child processes log instead of containers (source kind `demo`)")
         path = self._folder / "demo.yaml"
         path.write_text("version: 1\nsources: {demo: {type: demo}}\n")
-        self._env["TOWLINE_CONFIG"] = str(path)
+        self._config = str(path)
 
     def _start_demos(self, host: str, started: ExitStack) -> bool:
         if shutil.which("docker") is None or shutil.which("busybox") is None:
@@ -168,8 +167,9 @@ class Scene:
         return towline.exit_code or 0
 
     def _arguments(self) -> list[str]:
-        config = ["--config", self._options.config] if self._options.config else []
-        return [*config, *self._rest]
+        given = {"--data": str(self._data), "--listen": self._listen, "--config": self._config}
+        options = [word for pair in given.items() if pair[1] for word in pair]
+        return [*options, *self._rest]
 
     def _wait_until_up(self, towline: Process) -> None:
         url = f"{invitation.page_url(self._listen)}/api/v1/health"
@@ -181,7 +181,7 @@ class Scene:
             raise Failed(f"Towline did not start (exit code {towline.exit_code})")
 
     def _invite(self) -> None:
-        lines = [f"logs    {self._data}"]
+        lines = [f"files   {self._data}"]
         if self._broker:
             lines.insert(0, f"MQTT    {invitation.mosquitto_line(self._broker, os.environ)}")
         if self._listen:

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,13 @@ def test_all_locks_agree_on_versions() -> None:
     assert {name: versions for name, versions in pins.items() if len(versions) > 1} == {}
 
 
+def test_the_locks_hold_what_the_project_asks_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert _names(project["project"]["dependencies"]) <= _locked("requirements.txt")
+    assert _names(project["build-system"]["requires"]) <= _locked("requirements-build.txt")
+    assert _names(project["dependency-groups"]["dev"]) <= _locked("requirements-dev.txt")
+
+
 def test_an_environment_is_ready_until_a_lock_changes(tmp_path: Path) -> None:
     for name in (*DEVELOP, "pyproject.toml"):
         (tmp_path / name).write_text("")
@@ -151,6 +159,14 @@ def test_the_store_of_home_assistant_can_read_the_repository() -> None:
     described = yaml.safe_load((ROOT / "repository.yaml").read_text())
     assert described.keys() <= {"name", "url", "maintainer"}
     assert described["name"]
+
+
+def _names(requirements: list[str]) -> set[str]:
+    return {re.split(r"[^A-Za-z0-9-]", each)[0].lower() for each in requirements}
+
+
+def _locked(lock: str) -> set[str]:
+    return set(re.findall(r"^([a-z0-9.-]+)==", (ROOT / lock).read_text(), re.MULTILINE))
 
 
 def _dev(verb: str) -> subprocess.CompletedProcess[str]:
