@@ -24,6 +24,12 @@ from tests.real.stops import Stopped, Stops
 from tests.real.until import until
 from tests.real.work import Failed, say
 
+CONFIG_HEAD = """\
+# Written anew by every ./dev run. What is not said here comes from the environment (DOCKER_HOST,
+# MQTT_BROKER) and from the defaults. Edit it while Towline runs: it is checked and applied.
+version: 1
+"""
+
 OWN_BROKER = 1884
 """The port of a broker of its own, or one of those after it."""
 
@@ -68,6 +74,8 @@ class Scene:
         # Without --listen, a configuration of the user's says where the page is.
         if given or not self._config:
             self._listen = machine.listen_address(given)
+        if not self._config:
+            self._write_config("")
 
     def _set_up(self) -> None:
         tools = list(packages.CLIENTS)
@@ -111,12 +119,16 @@ class Scene:
         return engine.host
 
     def _use_demo_source(self) -> None:
-        if self._config:
+        if self._options.config or os.environ.get("TOWLINE_CONFIG"):
             say(f"no demo either: {self._config} says what is collected")
             return
         say("small child processes log instead of containers (source kind `demo`)")
-        path = self._folder / "demo.yaml"
-        path.write_text("version: 1\nsources: {demo: {type: demo}}\n")
+        self._write_config("sources: {demo: {type: demo}}\n")
+
+    def _write_config(self, sources: str) -> None:
+        # Never the file that happens to lie in the current folder: that names other sources.
+        path = self._folder / "towline.yaml"
+        path.write_text(f"{CONFIG_HEAD}{sources}")
         self._config = str(path)
 
     def _start_demos(self, host: str, started: ExitStack) -> bool:
@@ -181,7 +193,7 @@ class Scene:
             raise Failed(f"Towline did not start (exit code {towline.exit_code})")
 
     def _invite(self) -> None:
-        lines = [f"files   {self._data}"]
+        lines = [f"files   {self._data / 'logs'}", f"config  {self._config}"]
         if self._broker:
             lines.insert(0, f"MQTT    {invitation.mosquitto_line(self._broker, os.environ)}")
         if self._listen:
