@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from towline.config.schema import DEFAULT_SOURCES
 from towline.config.tree import Path
 
 _BAD_IN_ID = re.compile(r"[^A-Za-z0-9_.-]")
@@ -47,8 +48,7 @@ def complete(
 ) -> tuple[dict[str, Any], Names]:
     """A file's data with what the environment adds, and where each addition came from."""
     layers = _Layers(dict(written), {name: text for name, text in environment.items() if text})
-    if "sources" not in layers.data or layers.data["sources"] is None:
-        layers.docker()
+    layers.docker()
     layers.broker()
     layers.backend()
     layers.under(("store", "path"), "LOG_DIR")
@@ -101,12 +101,17 @@ class _Layers:
             section["id"] = fit
 
     def docker(self) -> None:
-        """Without sources the local Docker Engine is one, at DOCKER_HOST where that is set."""
-        source = {"type": "docker"}
-        if url := self._environment.get("DOCKER_HOST"):
-            source["url"] = url
+        """Without sources there is `docker`; without an address it listens to DOCKER_HOST."""
+        if self.data.get("sources") is None:
+            self.data["sources"] = DEFAULT_SOURCES
+        sources = self._inside("sources")
+        source = sources.get("docker") if sources else None
+        url = self._environment.get("DOCKER_HOST")
+        if not (url and sources and isinstance(source, dict) and source.get("type") == "docker"):
+            return
+        if source.get("url") is None:
+            sources["docker"] = source | {"url": url}
             self.names[("sources", "docker", "url")] = self._said("DOCKER_HOST")
-        self.data["sources"] = {"docker": source}
 
     def broker(self) -> None:
         """MQTT_BROKER is the broker `default`."""

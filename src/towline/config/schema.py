@@ -40,6 +40,7 @@ from towline.config.settings import (
     Token,
 )
 
+DEFAULT_SOURCES: Final = {"docker": {"type": "docker"}}
 REDACTION_GROUPS: Final = ("tokens", "urls", "emails")
 SCOPES: Final = ("read", "operate", "admin")
 _PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
@@ -236,7 +237,7 @@ def schema(sources: Kinds, backends: Kinds) -> Mapping:
             vol.Required("device"): Into(
                 Mapping({vol.Required("id"): _device_id, vol.Optional("name"): some_text}), _device
             ),
-            vol.Optional("sources", default={"docker": {"type": "docker"}}): Named(_entry(sources)),
+            vol.Optional("sources", default=DEFAULT_SOURCES): Named(_entry(sources)),
             vol.Optional("pipeline", default=dict): _PIPELINE,
             vol.Optional("store", default=dict): _STORE,
             vol.Optional("brokers", default=dict): Named(_BROKER),

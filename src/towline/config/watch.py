@@ -70,6 +70,8 @@ async def changes(
 
 async def _watch(wanted: Watched, stirred: asyncio.Event, debounce: float) -> None:
     """Set `stirred` with every notice about the names that matter."""
+    if not wanted.folders:
+        return
     from watchfiles import awatch  # a library of some megabytes: only a run with a file needs it
 
     # The watching thread wakes up once per step.

@@ -67,7 +67,7 @@ def test_mqtt_batch_and_its_interval(
 def test_what_the_file_defines_stands_above_the_environment() -> None:
     text = (
         "version: 1\n"
-        "sources: {docker: {type: docker}}\n"
+        "sources: {docker: {type: docker, url: unix:///mine}}\n"
         "store: {path: here}\n"
         "brokers: {default: {servers: [mqtt://mine]}}\n"
         "backends: {mqtt: {type: mqtt, broker: default, topic: mine}}\n"
@@ -82,7 +82,7 @@ def test_what_the_file_defines_stands_above_the_environment() -> None:
     assert found.brokers["default"].servers == ("mqtt://mine:1883",)
     assert found.backends["mqtt"].config.topic == "mine"
     assert found.store.path == Path("here")
-    assert found.sources["docker"].config.url == "unix:///var/run/docker.sock"
+    assert found.sources["docker"].config.url == "unix:///mine"
 
 
 def test_variables_fill_what_the_file_leaves_open() -> None:
@@ -92,6 +92,13 @@ def test_variables_fill_what_the_file_leaves_open() -> None:
     assert found.upkeep.memory == 5
     assert set(found.brokers) == {"default"}
     assert found.sources["docker"].config.url == "tcp://nas:2375"
+
+
+def test_docker_host_is_for_the_source_called_docker() -> None:
+    text = "version: 1\nsources: {docker: {type: docker}, nas: {type: docker}}\n"
+    found = loaded(text, environment={"DOCKER_HOST": "tcp://nas:2375"}).sources
+    assert found["docker"].config.url == "tcp://nas:2375"
+    assert found["nas"].config.url == "unix:///var/run/docker.sock"
 
 
 def test_options_stand_above_the_file() -> None:

@@ -1,0 +1,113 @@
+"""What is written about the configuration is what the schema says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.config.walk import REQUIRED, walk
+from towline.app import BACKENDS, SOURCES
+from towline.config.load import load
+from towline.config.match import MATCH_KEYS
+from towline.config.schema import schema
+from towline.config.settings import Settings
+from towline.config.text import read_text
+from towline.config.tree import parse
+
+ROOT = Path(__file__).parents[3]
+SHIPPED = ROOT / "config" / "towline.yaml"
+SECRETS = b"mqtt_password: x\ngrafana_token_hash: " + b"0a" * 32 + b"\n"
+
+
+def known() -> dict[str, Any]:
+    """Every key below a section, and its default; `demo` checks its one key by itself."""
+    keys = walk(schema(SOURCES, BACKENDS))
+    return {key: default for key, default in keys if "." in key and ".<demo>." not in key}
+
+
+def settings(text: str | None) -> Settings:
+    return load(text, SOURCES, BACKENDS, file=SHIPPED, read=lambda _: SECRETS, host_name="pi")
+
+
+def everything_on() -> str:
+    """The shipped file with all that is switched off switched on; a sentence is `# Text`."""
+    return re.sub(r"(?m)^#(?! \S|$)", "", SHIPPED.read_text())
+
+
+def meaning(written: str) -> Any:
+    """A value as YAML reads it."""
+    return parse(read_text(f"x: {written}"), {}).data["x"]
+
+
+def rows(document: str) -> Iterator[tuple[str, str]]:
+    """Keys with their defaults as the tables of the page have them."""
+    prefix = ""
+    for line in document.splitlines():
+        if line.startswith("#"):
+            found = re.fullmatch(r"## `([^`]+)`(?:, type `(\w+)`)?", line)
+            prefix = found[1] if found else ""
+            if found and found[2]:
+                prefix = prefix.replace("<name>", f"<{found[2]}>")
+        elif prefix and (row := re.match(r"\| `([\w.]+)` \| (.+?) \|", line)):
+            yield f"{prefix}.{row[1]}", row[2]
+
+
+def document() -> str:
+    return (ROOT / "docs" / "configuration.md").read_text()
+
+
+def test_the_page_has_every_key_and_no_other() -> None:
+    told = {key for key, _ in rows(document()) if ".<demo>." not in key}
+    assert told == set(known())
+
+
+def test_the_page_has_the_defaults_of_the_schema() -> None:
+    told = dict(rows(document()))
+    for key, default in known().items():
+        if key in {"device.id", "device.name", "backends.<mqtt>.batch"}:
+            assert "`" not in told[key]
+        elif default == REQUIRED:
+            assert told[key] == REQUIRED, key
+        else:
+            assert meaning(told[key].strip("`")) == default, key
+
+
+def test_the_page_has_the_whole_match_language() -> None:
+    section = document().partition("## The match language")[2].partition("## The env")[0]
+    told = {word for row in re.findall(r"(?m)^\| (`.*?) \|", section) for word in row.split()}
+    assert {word.strip("`") for word in told} == set(MATCH_KEYS)
+
+
+def test_the_shipped_file_says_what_holds_without_it() -> None:
+    assert settings(SHIPPED.read_text()) == settings(None)
+
+
+def written(data: Any, key: str) -> Any:
+    """What stands at a key of the schema in the shipped file's example."""
+    for step in key.split("."):
+        name = step.removesuffix("[]").strip("<>")
+        data = data["home" if step == "<name>" else name]
+        data = data[0] if step.endswith("[]") else data
+    return data
+
+
+def test_the_shipped_file_has_every_key_with_its_default() -> None:
+    text = everything_on()
+    assert settings(text).brokers["home"].password.reveal() == "x"
+    data = parse(read_text(text), {"!secret": str}).data
+    examples = {"brokers.<name>.username", "brokers.<name>.password", "routes[].match"}
+    for key, default in known().items():
+        found = written(data, key)
+        if default not in (REQUIRED, None) and key not in examples | {"api.tokens"}:
+            assert found == default, key
+
+
+@pytest.mark.parametrize(
+    "file", sorted((ROOT / "config" / "examples").glob("*.yaml")), ids=lambda file: file.name
+)
+def test_every_example_loads(file: Path) -> None:
+    assert settings(file.read_text()).device.id == "pi"
