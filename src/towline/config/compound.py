@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Hashable
 from collections.abc import Mapping as Map
+from itertools import islice
 from typing import Any, Final
 
 import voluptuous as vol
@@ -19,6 +20,8 @@ Validator = Callable[[Any], Any]
 Checked = tuple[Any, list[vol.Invalid]]
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+MOST_NAMES: Final = 1000
+_MOST_STRANGE: Final = 100
 A_NAME: Final = "a name of at most 64 letters a-z, digits, - and _, a letter or digit first"
 
 
@@ -26,10 +29,15 @@ def checked(validator: Any, value: Any) -> Checked:
     """What a validator makes of a value, and its faults; a compound one keeps its sound parts."""
     if isinstance(validator, Compound):
         return validator.check(value)
+    is_ours = callable(validator) and not isinstance(validator, type)
     try:
-        return vol.Schema(validator)(value), []
+        return (validator if is_ours else vol.Schema(validator))(value), []
     except vol.MultipleInvalid as exc:
         return None, list(exc.errors)
+    except vol.Invalid as exc:
+        return None, [exc]
+    except ValueError as exc:
+        return None, [Fault("wrong_value", f"{shown(value)} cannot be used: {exc}")]
 
 
 def _beneath(key: Hashable, faults: list[vol.Invalid]) -> list[vol.Invalid]:
@@ -68,7 +76,8 @@ class Mapping(Compound):
         if not isinstance(value, dict):
             return None, [expected(f"a mapping with the keys {', '.join(self._known)}", value)]
         result: dict[str, Any] = {}
-        faults = [self._unknown(key) for key in value if key not in self._known]
+        strange = (key for key in value if key not in self._known)
+        faults = [self._unknown(key) for key in islice(strange, _MOST_STRANGE)]
         for key, validator in self.schema.items():
             written = value.get(str(key))
             if written is None:
@@ -105,6 +114,8 @@ class Named(Compound):
         """The sound entries by name, and every fault."""
         if not isinstance(value, dict):
             return {}, [expected("a mapping of names", value)]
+        if len(value) > MOST_NAMES:
+            return {}, [Fault("wrong_length", f"expected at most {MOST_NAMES} names")]
         result: dict[str, Any] = {}
         faults: list[vol.Invalid] = []
         for key, written in value.items():
