@@ -286,6 +286,11 @@ class Towline:
                 found[key] = slot.component.health.as_json() | {"restarts": slot.restarts}
         return found
 
+    def parts(self) -> dict[str, Component]:
+        """The running components by key: what a reload has not touched is the very same object."""
+        slots = self._reconciler.slots.items()
+        return {key: slot.component for key, slot in slots if slot.component is not None}
+
     def ready(self) -> bool:
         """Whether every enabled component is up."""
         return all(part["state"] == State.UP for part in self.status().values())
