@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.e2e.chromium import Browser, executable
+from tests.unit.api.world import DB, World, token
+from tests.unit.api.world import world as open_world
+from towline.api.server import ApiServer
+from towline.config.settings import Api, Token
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.skipif(executable() is None, reason="chromium is not installed"),
+]
+MESSAGES = "[...document.querySelectorAll('.row .message')].map(e => e.textContent)"
+
+
+@dataclass
+class Scene:
+    """A server, a browser looking at its page, and the world behind both."""
+
+    world: World
+    browser: Browser
+    server: ApiServer
+
+    async def open(self) -> None:
+        await self.browser.goto(f"http://127.0.0.1:{self.server.address[1]}/")
+        await self.browser.until("document.getElementById('live-word')?.textContent === 'Live'")
+
+    async def shows(self, *messages: str) -> None:
+        """The page shows these messages and no others, in this order."""
+        await self.browser.until(f"JSON.stringify({MESSAGES}) === {_text(list(messages))}")
+
+    async def set(self, field: str, value: str) -> None:
+        script = f"""(field => {{
+            field.value = {json.dumps(value)};
+            field.dispatchEvent(new Event('input', {{bubbles: true}}));
+            field.dispatchEvent(new Event('change', {{bubbles: true}}));
+        }})(document.getElementById({json.dumps(field)}))"""
+        await self.browser.evaluate(script)
+
+    async def click(self, element: str) -> None:
+        await self.browser.evaluate(f"document.getElementById({json.dumps(element)}).click()")
+
+
+def _text(value: object) -> str:
+    return json.dumps(json.dumps(value, separators=(",", ":"), ensure_ascii=False))
+
+
+class Stage:
+    """Sets a scene: a world and a server of its own, the browser is everybody's."""
+
+    def __init__(self, folder: Path, stack: AsyncExitStack, browser: Browser) -> None:
+        self._folder = folder
+        self._stack = stack
+        self._browser = browser
+
+    async def __call__(self, *, host: str = "127.0.0.1", tokens: tuple[Token, ...] = ()) -> Scene:
+        world = await self._stack.enter_async_context(
+            open_world(self._folder / "data", memory=9000)
+        )
+        settings = Api(host=host, port=0, tokens=tokens)
+        server = await self._stack.enter_async_context(ApiServer(settings, world))
+        self._browser.complaints.clear()
+        return Scene(world, self._browser, server)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
+    async with Browser(tmp_path_factory.mktemp("profile")) as found:
+        yield found
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def stage(tmp_path: Path, browser: Browser) -> AsyncIterator[Stage]:
+    async with AsyncExitStack() as stack:
+        yield Stage(tmp_path, stack, browser)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def scene(stage: Stage) -> Scene:
+    return await stage()
+
+
+async def test_lines_of_the_past_and_of_now_appear_once_and_in_order(scene: Scene) -> None:
+    scene.world.say("long ago", "a moment ago")
+    await scene.open()
+    await scene.shows("long ago", "a moment ago")
+    scene.world.say("now")
+    await scene.shows("long ago", "a moment ago", "now")
+    assert scene.browser.complaints == []
+
+
+async def test_container_level_and_text_narrow_old_lines_and_new_ones(scene: Scene) -> None:
+    scene.world.say("web one", "web two")
+    scene.world.say("db one", origin=DB, level="error")
+    await scene.open()
+    await scene.set("container", "name:shop-db-1")
+    await scene.shows("db one")
+    scene.world.say("web three")
+    scene.world.say("db two", origin=DB, level="warn")
+    await scene.shows("db one", "db two")
+    await scene.set("level", "error")
+    await scene.shows("db one")
+    await scene.set("container", "")
+    await scene.set("level", "")
+    await scene.set("text", "two")
+    await scene.shows("web two", "db two")
+    scene.world.say("web Two again", "not wanted")
+    await scene.shows("web two", "db two", "web Two again")
+
+
+async def test_hostile_lines_are_text_and_nothing_else(scene: Scene) -> None:
+    hostile = [
+        "<img src=x onerror='window.hacked=1'><script>window.hacked=1</script>",
+        "\x1b[31mred\x1b[0m \x1b]8;;http://evil.example\x07link\x1b]8;;\x07",
+        "left\u202etxt.exe",
+        "nul\x00bell\x07",
+    ]
+    scene.world.say(*hostile)
+    await scene.open()
+    await scene.shows(hostile[0], "red link", r"left\u202etxt.exe", r"nul\u0000bell\u0007")
+    assert await scene.browser.evaluate("typeof window.hacked") == "undefined"
+    assert await scene.browser.evaluate("document.querySelectorAll('.row img, .row a').length") == 0
+    assert await scene.browser.evaluate("document.querySelector('.row .c1').textContent") == "red"
+    assert scene.browser.complaints == []
+
+
+async def test_paused_the_page_stands_still_and_resumed_nothing_is_missing(scene: Scene) -> None:
+    scene.world.say("a")
+    await scene.open()
+    await scene.shows("a")
+    await scene.click("pause")
+    scene.world.say("b", "c")
+    await scene.browser.until("document.getElementById('newest').textContent === '↓ 2 new lines'")
+    await scene.shows("a")
+    await scene.click("pause")
+    await scene.shows("a", "b", "c")
+
+
+async def test_older_lines_are_loaded_without_moving_the_reader(scene: Scene) -> None:
+    texts = [f"line {i}" for i in range(700)]
+    scene.world.say(*texts)
+    await scene.open()
+    await scene.shows(*texts[400:])
+    await scene.browser.evaluate("document.getElementById('lines').scrollTop = 0")
+    await scene.browser.until(f"({MESSAGES})[0] === 'line 100'")
+    anchored = (
+        "(() => { const row = [...document.querySelectorAll('.row')].find(r => "
+        "r.textContent.includes('line 400')); return row.getBoundingClientRect().top; })()"
+    )
+    assert 0 < await scene.browser.evaluate(anchored) < 400
+    await scene.browser.evaluate("document.getElementById('lines').scrollTop = 0")
+    await scene.browser.until("document.querySelector('.edge .start') !== null")
+    await scene.shows(*texts)
+
+
+async def test_the_page_holds_a_bounded_number_of_lines(scene: Scene) -> None:
+    await scene.open()
+    for part in range(5):
+        scene.world.say(*(f"{part}-{i}" for i in range(900)))
+        await scene.browser.until(f"({MESSAGES}).at(-1) === '{part}-899'")
+    assert await scene.browser.evaluate("document.getElementById('rows').childElementCount") == 2000
+
+
+async def test_a_lost_connection_comes_back_and_the_lines_are_complete(scene: Scene) -> None:
+    scene.world.say("before")
+    await scene.open()
+    await scene.shows("before")
+    port = scene.server.address[1]
+    await scene.server.__aexit__(None, None, None)
+    await scene.browser.until("document.getElementById('live').className === 'live away'")
+    scene.world.say("while away", "still away")
+    async with ApiServer(Api(host="127.0.0.1", port=port, tokens=()), scene.world):
+        await scene.browser.until("document.getElementById('live').className === 'live live'")
+        scene.world.say("after")
+        await scene.shows("before", "while away", "still away", "after")
+
+
+async def test_status_shows_every_component_and_why_it_is_not_well(scene: Scene) -> None:
+    await scene.open()
+    await scene.browser.until("document.getElementById('status-word').textContent === '1 problem'")
+    await scene.click("open-status")
+    text = await scene.browser.until("document.getElementById('status-body').innerText")
+    for word in ("docker", "mqtt", "connection refused", "Living room Pi"):
+        assert word in text
+
+
+async def test_a_token_is_asked_for_once_and_opens_the_page(stage: Stage) -> None:
+    scene = await stage(host="0.0.0.0", tokens=(token("open sesame", "read"),))
+    scene.world.say("secret line")
+    await scene.browser.goto(f"http://127.0.0.1:{scene.server.address[1]}/")
+    await scene.browser.until("document.getElementById('ask')?.open")
+    await scene.set("token", "open sesame")
+    await scene.browser.evaluate("document.getElementById('ask-form').requestSubmit()")
+    await scene.shows("secret line")
+
+
+async def test_a_click_on_a_line_shows_what_is_known_of_it(scene: Scene) -> None:
+    record = scene.world.say("a")[0]
+    await scene.open()
+    await scene.shows("a")
+    await scene.browser.evaluate("document.querySelector('.row').click()")
+    details = await scene.browser.until("document.querySelector('.details').innerText")
+    assert record.id in details
+    assert "shop/web:3" in details
