@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Self
 
 from towline.broker.ceiling import Ceiling
-from towline.broker.link import Link, Refused
+from towline.broker.link import CONNECTION_LOST, Link, Refused
 from towline.broker.reasons import WRONG_VERSION, network_reason
 from towline.broker.server import Server, client_id, server
 from towline.broker.session import Login
@@ -31,6 +31,10 @@ STEADY: Final = 10.0
 """Seconds after which a connection has proven itself and the back-off begins anew."""
 
 
+CUT_SHORT: Final = 45.0
+"""Seconds below which several lost connections in a row are no accident."""
+
+
 class _OtherVersion(Exception):
     """The server may speak an older MQTT; `certain` when it said so."""
 
@@ -44,6 +48,7 @@ class Connection:
 
     Entering never waits for the broker. `publish` fails at once with `Retryable` while there is
     no connection; `ready` waits until there is one. Nothing is kept or sent again here.
+    `patience` is how many seconds an acknowledgement may take.
     """
 
     def __init__(
@@ -52,6 +57,7 @@ class Connection:
         settings: Broker,
         device: str,
         *,
+        patience: float = 30.0,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         chance: Callable[[], float] = random.random,
         clock: Callable[[], float] = time.monotonic,
@@ -61,12 +67,14 @@ class Connection:
         self.server = ""
         self._servers = [server(url) for url in settings.servers]
         self._login = Login(
+            broker=name,
             client_id=client_id(settings, device),
             username=settings.username,
             password=settings.password.reveal(),
             keep_alive=max(1, round(settings.keep_alive)),
             clean_session=settings.clean_session,
             status_topic=status_topic(device),
+            patience=patience,
         )
         self._version = settings.version
         self._old: set[Server] = set()
@@ -76,6 +84,7 @@ class Connection:
         self._link: Link | None = None
         self._connected = asyncio.Event()
         self._draining = asyncio.Event()
+        self._cut_short = 0
         self._sleep = sleep
         self._chance = chance
         self._clock = clock
@@ -94,6 +103,7 @@ class Connection:
         link, self._link = self._link, None
         self._connected.clear()
         if link is not None:
+            link.on_lost = lambda _: None
             await link.leave([(self._login.status_topic, b"offline")], GOODBYE_GRACE)
         self.health.stopped()
 
@@ -154,7 +164,9 @@ class Connection:
         while True:
             since = self._clock()
             connected = await self._try_servers()
-            if connected and self._clock() - since >= STEADY:
+            lasted = self._clock() - since
+            self._cut_short = self._cut_short + 1 if connected and lasted < CUT_SHORT else 0
+            if connected and lasted >= STEADY:
                 failures = 0
             delay = min(LONGEST_DELAY, FIRST_DELAY * 2 ** min(failures, 8))
             failures += 1
@@ -215,14 +227,20 @@ class Connection:
     async def _hold(self, at: Server, link: Link) -> None:
         self._ceiling = self._ceilings[at]
         link.window.largest = min(link.window.largest, self._ceiling.limit)
+        if link.closed.done():
+            self._failed(link.closed.result())
+            return
+        link.on_lost = self._lost
         self._link = link
-        try:
-            await self._announce(at, link)
-            why = await asyncio.shield(link.closed)
-        finally:
-            self._connected.clear()
+        await self._announce(at, link)
+        await asyncio.shield(link.closed)
         self._link = None
         self._ceiling.hung_up(link.largest_cut_off, link.said_code)
+
+    def _lost(self, why: str) -> None:
+        self._connected.clear()
+        if self._cut_short >= 2 and why == CONNECTION_LOST:
+            why = f"{why} again and again: another client may use the id {self._login.client_id}"
         self._failed(why)
 
     async def _announce(self, at: Server, link: Link) -> None:
@@ -236,6 +254,8 @@ class Connection:
                 "status not published",
                 extra={"component": f"brokers.{self.name}", "reason": str(exc)},
             )
+        if link.closed.done():
+            return
         self.server = at.text
         self.health.counters["connected"] += 1
         self._connected.set()

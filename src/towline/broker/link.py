@@ -12,7 +12,7 @@ import socket
 import ssl
 import struct
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from towline.broker.packets import (
@@ -31,9 +31,7 @@ from towline.broker.session import Login, Session
 from towline.broker.window import MOST, Flight, Message, Mids, Window
 
 TICK: Final = 1.0
-SILENCE: Final = 30.0
-"""Seconds that an acknowledgement may take. A stopped broker's kernel still takes our bytes."""
-
+CONNECTION_LOST: Final = "connection lost"
 USER_TIMEOUT_MS: Final = 20_000
 LARGEST_IN: Final = 16 * 1024 * 1024
 
@@ -52,7 +50,7 @@ class Link(asyncio.Protocol):
     `accepted` resolves when the server has taken us, or fails with `Refused` or
     `ConnectionAbortedError`; `closed` resolves with the reason in words. `largest_cut_off` is
     the size of the largest unanswered message when the server closed it, `said_code` why if it
-    said so.
+    said so. `on_lost` is told the reason at once, before anyone whose messages are lost can wake.
     """
 
     def __init__(self, login: Login, mids: Mids, *, version_5: bool) -> None:
@@ -60,10 +58,12 @@ class Link(asyncio.Protocol):
         self.accepted: asyncio.Future[None] = self._loop.create_future()
         self.closed: asyncio.Future[str] = self._loop.create_future()
         self.window = Window(mids, version_5=version_5)
+        self.on_lost: Callable[[str], None] = lambda _: None
         self.largest_cut_off = 0
         self.said_code = 0
         self._max_qos = 2
         self._can_retain = True
+        self._login = login
         self._session = Session(login, self, version_5=version_5)
         self._transport: asyncio.Transport | None = None
         self._sock: Any = None
@@ -129,10 +129,11 @@ class Link(asyncio.Protocol):
             self._tick.cancel()
         if not self._why:
             self.largest_cut_off = self.window.largest_unanswered()
-        why = self._why or ("TLS failed" if isinstance(exc, ssl.SSLError) else "connection lost")
+        why = self._why or ("TLS failed" if isinstance(exc, ssl.SSLError) else CONNECTION_LOST)
         if self.said_code:
             why = f"closed by the broker: {reason(self.said_code)}"
-        self.window.lose(why)
+        self.on_lost(why)
+        self.window.lose(f"broker {self._login.broker}: {why}")
         self._decline(ConnectionAbortedError(why))
         if not self.closed.done():
             self.closed.set_result(why)
@@ -234,7 +235,7 @@ class Link(asyncio.Protocol):
 
     def _every_tick(self) -> None:
         self._tick = self._loop.call_later(TICK, self._every_tick)
-        if self.window.unanswered and time.monotonic() - self._heard > SILENCE:
+        if self.window.unanswered and time.monotonic() - self._heard > self._login.patience:
             self.close("no answer from the broker")
         else:
             self._session.tick()

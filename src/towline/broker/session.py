@@ -25,14 +25,20 @@ _KEEP_ALIVE_TIMEOUT: Final = 0x8D
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
-    """What a CONNECT says."""
+    """What a CONNECT says, the broker's name with us, and our patience with it.
 
+    `patience` is how many seconds an acknowledgement may take: the kernel of a server that has
+    stopped still takes our bytes.
+    """
+
+    broker: str
     client_id: str
     username: str
     password: str
     keep_alive: int
     clean_session: bool
     status_topic: str
+    patience: float
 
 
 class Wire(Protocol):

@@ -31,6 +31,10 @@ Message = tuple[str, bytes]
 MOST: Final = 1000
 """Messages in flight at most; a broker's Receive Maximum may make it less."""
 
+MOST_QOS_2: Final = 10
+"""The same for QoS 2 where the broker does not say: mosquitto 2.0.11 silently drops MQTT 3.1.1
+messages of QoS 2 past its own `max_inflight_messages` (20)."""
+
 CHUNK: Final = 256 * 1024
 """Bytes handed to the socket at once."""
 
@@ -111,6 +115,7 @@ class Window:
         self._waiting: deque[Flight] = deque()
         self._flying: dict[int, tuple[Flight, int]] = {}
         self.most = MOST
+        self.most_qos_2 = MOST if version_5 else MOST_QOS_2
         self.largest = LARGEST
 
     @property
@@ -156,7 +161,8 @@ class Window:
     def _encode(self, flight: Flight, parts: list[bytes], room: int) -> int:
         size, properties, flying, head = 0, self._properties, self._flying, flight.head
         fixed = len(properties) + (2 if flight.qos else 0)
-        count = self.most - len(flying) if flight.qos else len(flight.sending)
+        most = min(self.most, self.most_qos_2) if flight.qos > 1 else self.most
+        count = most - len(flying) if flight.qos else len(flight.sending)
         start = flight.next
         for position, topic, payload in flight.sending[start : start + max(count, 0)]:
             length = len(topic) + fixed + len(payload)

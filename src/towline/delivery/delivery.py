@@ -193,7 +193,8 @@ class Delivery:
         delay = least + self._policy.delay(attempt, self._chance())
         await self._bell.first_of(self._sleep(delay))
         if isinstance(self.backend, Awaited):
-            await self._bell.first_of(self.backend.ready())
+            # now and then try all the same: the reason that people see may have changed
+            await self._bell.first_of(self.backend.ready(), self._sleep(self._policy.longest_delay))
         while self._paused:
             await self._bell.first_of()
 
