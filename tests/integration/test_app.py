@@ -170,15 +170,12 @@ async def test_a_broker_that_is_down_delays_nothing_and_gets_everything_later(
     )
     async with running(file, tmp_path / "data") as towline:
         containers.run("for i in $(seq 1 500); do echo line $i; done", name="early-bird")
-        await auntil(lambda: _has(towline, "early-bird", 500))
+        while len(await stored(towline, "early-bird")) < 500:
+            await towline.store.appended()
         assert towline.status()["backends.all"]["state"] != "up"
         with late as broker, broker.listen("late/#") as listener:
             await auntil(lambda: len(numbers(messages(listener, "late"))) >= 500, 40)
     assert sorted(set(numbers(messages(listener, "late")))) == list(range(1, 501))
-
-
-async def _has(towline: Towline, container: str, count: int) -> bool:
-    return len(await stored(towline, container)) >= count
 
 
 async def test_the_environment_alone_adds_a_broker_and_the_backend(
