@@ -19,6 +19,7 @@ from towline.record import LEVELS, OriginType, parse_id
 from towline.store.query import Query
 
 FILTERS: Final = (
+    "name",
     "serviceId",
     "serviceName",
     "containerId",
@@ -48,6 +49,7 @@ FORMATS: Final = ("json", "ndjson", "text", "csv")
 _UNITS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h|d|w)")
 _PLUS_LOST = re.compile(r" (\d\d:\d\d)$")  # `+02:00` in a query string that nobody quoted
+_SHORT_ID = re.compile(r"[0-9a-f]{12,63}")
 _MAX_TIME: Final = 1 << 53
 
 
@@ -171,6 +173,7 @@ class Asked:
             level=self.choices("level", LEVELS),
             min_level=self.choice("minLevel", LEVELS),
             regex=self.one("regex"),
+            alternatives=_named(self.many("name")),
         )
         return Query(
             match=match,
@@ -186,6 +189,14 @@ class Asked:
     def is_filtered(self) -> bool:
         """Whether any filter was given."""
         return any(name in self for name in FILTERS)
+
+
+def _named(names: tuple[str, ...]) -> tuple[Match, ...]:
+    """What people call a container: its name, the start of its id, its service."""
+    if not names:
+        return ()
+    containers = tuple(f"{name}*" if _SHORT_ID.fullmatch(name) else name for name in names)
+    return (Match(container=containers), Match(service=names), Match(name=names))
 
 
 def _whole(name: str, text: str) -> int:

@@ -25,6 +25,7 @@ def _one_of(words: Iterable[str]) -> dict[str, Any]:
 
 _FLAG: Final[dict[str, Any]] = {"type": "boolean"}
 PARAMETERS: Final[dict[str, tuple[dict[str, Any], str]]] = {
+    "name": (_list(_TEXT), "container (name or id), service or origin; a shell pattern"),
     "serviceId": (_list({"type": "integer"}), "service number"),
     "serviceName": (_list(_TEXT), "service; a shell pattern"),
     "containerId": (_list(_TEXT), "container id, or its first twelve characters or more"),
