@@ -9,15 +9,15 @@ import socket
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from towline import __version__
-from towline.backends import mqtt
 from towline.broker.connection import Connection
 from towline.config.environment import Overrides
 from towline.config.files import Files
-from towline.config.kinds import Kinds, Surroundings
+from towline.config.kinds import Surroundings
 from towline.config.load import load
 from towline.config.settings import Device, Settings
 from towline.config.watch import changes
@@ -25,6 +25,8 @@ from towline.delivery.dead import DeadLetters
 from towline.delivery.delivery import Delivery
 from towline.delivery.router import Router
 from towline.errors import ConfigError, NotFound, Problem, StartError
+from towline.kinds import BACKENDS, SOURCES
+from towline.own_log import TOLD, StoreHandler
 from towline.pipeline.pipeline import Pipeline
 from towline.ports import Component, Queryable
 from towline.record import OriginType, record_id
@@ -34,15 +36,12 @@ from towline.runtime.reconcile import Lookup, Reconciler
 from towline.runtime.reload import Applied, Outcome, Refused, RolledBack
 from towline.runtime.routes import RoutesPart
 from towline.runtime.specs import specs
-from towline.sources import demo, docker
 from towline.status import Health, Reports, State
 from towline.store.log import Store
 from towline.store.upkeep import Ledger, Upkeep
 
 _log = logging.getLogger(__name__)
 
-SOURCES: Final[Kinds] = {"docker": docker.KIND, "demo": demo.KIND}
-BACKENDS: Final[Kinds] = {"mqtt": mqtt.KIND}
 DEFAULT_FILE: Final = Path("config/towline.yaml")
 LAST_GOOD: Final = "last-good.yaml"
 _MINIMAL: Final = "version: 1\nsources: {}\n"
@@ -125,17 +124,23 @@ class Towline:
             self._ledger = Ledger(self.store)
             pipeline = Pipeline(settings.pipeline)
             self._intake = Intake(self.store, pipeline, settings.device.id)
-            try:
-                async with asyncio.TaskGroup() as tasks:
-                    self._reconciler = Reconciler(tasks, self._build)
-                    await self._begin(text, settings, problems)
-                    watching = tasks.create_task(self._watch())
-                    await self._stop.wait()
-                    watching.cancel()
-                    self._intake.tell(OriginType.SYSTEM, "Towline stops")
-                    await self._reconciler.apply({})
-            except* StartError as group:
-                raise group.exceptions[0] from group
+            with StoreHandler(partial(self._intake.tell, OriginType.SYSTEM)):
+                await self._serve(text, settings, problems)
+
+    async def _serve(
+        self, text: bytes | None, settings: Settings, problems: tuple[Problem, ...]
+    ) -> None:
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._reconciler = Reconciler(tasks, self._build)
+                await self._begin(text, settings, problems)
+                watching = tasks.create_task(self._watch())
+                await self._stop.wait()
+                watching.cancel()
+                self._intake.tell(OriginType.SYSTEM, "Towline stops")
+                await self._reconciler.apply({})
+        except* StartError as group:
+            raise group.exceptions[0] from group
 
     def stop(self) -> None:
         """Let `run` come to an end; what is held is delivered first."""
@@ -225,7 +230,7 @@ class Towline:
         if good:
             _log.info("configuration applied", extra={"outcome": str(outcome)})
         else:
-            _log.error("configuration not applied", extra={"outcome": str(outcome)})
+            _log.error("configuration not applied", extra={"outcome": str(outcome), **TOLD})
 
     def _keep(self, text: bytes | None) -> None:
         """Remember a text that works, for a start with one that does not."""

@@ -32,6 +32,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "api": STORED | {"delivery", "live", "runtime"},
     "own_log": SHARED,
     "client": SHARED,
+    "kinds": {"config", "sources", "backends"},
+    "commands": SHARED | {"config", "client", "kinds"},
     "app": {"*"},
     "library": {"*"},
     "cli": {"*"},

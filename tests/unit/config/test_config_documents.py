@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from tests.unit.config.walk import REQUIRED, walk
-from towline.app import BACKENDS, SOURCES
 from towline.config.load import load
 from towline.config.match import MATCH_KEYS
 from towline.config.schema import schema
 from towline.config.settings import Settings
 from towline.config.text import read_text
 from towline.config.tree import parse
+from towline.kinds import BACKENDS, SOURCES
 
 ROOT = Path(__file__).parents[3]
 SHIPPED = ROOT / "config" / "towline.yaml"

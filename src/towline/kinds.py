@@ -1,0 +1,12 @@
+"""Every kind of source and backend there is. No registration by import, no entry points."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from towline.backends import mqtt
+from towline.config.kinds import Kinds
+from towline.sources import demo, docker
+
+SOURCES: Final[Kinds] = {"docker": docker.KIND, "demo": demo.KIND}
+BACKENDS: Final[Kinds] = {"mqtt": mqtt.KIND}
