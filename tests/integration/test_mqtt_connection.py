@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -231,3 +232,23 @@ async def test_a_publish_the_broker_does_not_allow_is_rejected_by_position(
                 assert caught.value.positions == (1,)
                 found = await asyncio.to_thread(listener.expect, 2)
     assert [m.payload for m in found] == [b"1", b"3"]
+
+
+async def test_over_tls_only_a_certificate_of_a_known_authority_is_accepted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    files = ["-nodes", "-days", "2", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run([*command, *files, *subject], check=True, capture_output=True)
+    port = free_port()
+    options = [f"listener {port} 127.0.0.1", f"certfile {certificate}", f"keyfile {key}"]
+    with Broker(tmp_path / "b", options=[*options, "allow_anonymous true"]):
+        settings = broker_settings(f"mqtts://127.0.0.1:{port}")
+        async with connected(settings, wait=False) as connection:
+            await auntil(lambda: connection.health.state == State.DEGRADED)
+            assert connection.health.reason.startswith("broker home: certificate not accepted: ")
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        async with connected(settings) as connection:
+            await connection.publish([("a", b"x" * 100_000)] * 20)

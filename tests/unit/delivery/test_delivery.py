@@ -353,3 +353,16 @@ async def test_a_backend_that_cannot_be_opened_gets_no_cursor(rig: Rig) -> None:
     with pytest.raises(OSError, match="no"):
         await rig.start()
     assert rig.store.cursors.get("mqtt") is None
+
+
+async def test_what_has_arrived_is_passed_though_the_rest_of_what_was_read_has_not(
+    rig: Rig,
+) -> None:
+    rig.policy = Policy(max_bytes=1000)
+    await rig.start()
+    rig.backend.trouble = lambda batch: (
+        Retryable("away") if batch[0].message.startswith("y") else None
+    )
+    first, *_ = append(rig.store, "x" * 900, "y" * 900)
+    await settle()
+    assert rig.store.cursors.get("mqtt") == first.offset + 1
