@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,6 +104,8 @@ async def test_container_level_and_text_narrow_old_lines_and_new_ones(scene: Sce
     scene.world.say("web one", "web two")
     scene.world.say("db one", origin=DB, level="error")
     await scene.open()
+    choice = "[...document.getElementById('container').options].some(o => o.text === 'shop-db-1')"
+    await scene.browser.until(choice)
     await scene.set("container", "name:shop-db-1")
     await scene.shows("db one")
     scene.world.say("web three")
@@ -212,3 +215,33 @@ async def test_a_click_on_a_line_shows_what_is_known_of_it(scene: Scene) -> None
     details = await scene.browser.until("document.querySelector('.details').innerText")
     assert record.id in details
     assert "shop/web:3" in details
+
+
+async def test_below_another_path_everything_is_found(scene: Scene) -> None:
+    """As under Home Assistant's ingress, which takes its prefix off every request."""
+    scene.world.say("through the proxy")
+    async with _prefixed("/api/hassio_ingress/token", scene.server.address[1]) as port:
+        await scene.browser.goto(f"http://127.0.0.1:{port}/api/hassio_ingress/token/")
+        await scene.shows("through the proxy")
+        await scene.browser.until("document.getElementById('live-word').textContent === 'Live'")
+        scene.world.say("live too")
+        await scene.shows("through the proxy", "live too")
+    assert scene.browser.complaints == []
+
+
+@asynccontextmanager
+async def _prefixed(prefix: str, port: int) -> AsyncIterator[int]:
+    """A proxy that passes on requests below a path, and nothing else."""
+
+    async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, cut: bytes) -> None:
+        with suppress(ConnectionError):
+            while data := await reader.read(1 << 16):
+                writer.write(data.replace(b" " + cut + b"/", b" /") if cut else data)
+        writer.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inner, outer = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.gather(pipe(reader, outer, prefix.encode()), pipe(inner, writer, b""))
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1]

@@ -14,12 +14,18 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from tests.real.until import auntil
 from tests.unit.api.world import DB, WEB, World, token
 from tests.unit.api.world import world as open_world
+from towline.api import server as server_module
 from towline.api.server import ApiServer
 from towline.config.settings import Api, Token
 
 STREAM = "/api/v1/logs/stream"
+_UPGRADE = (
+    f"GET {STREAM} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+).encode()
 
 
 @pytest.fixture
@@ -235,10 +241,7 @@ async def test_a_huge_message_ends_the_viewer_and_no_other(world: World, server:
 async def test_a_stalled_viewer_delays_nobody(world: World, server: ApiServer) -> None:
     stalled = socket.create_connection(("127.0.0.1", server.address[1]))
     stalled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    stalled.sendall(
-        f"GET {STREAM} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
-    )
+    stalled.sendall(_UPGRADE)
     try:
         async with connect(address(server, STREAM)) as viewer:
             await frame(viewer)
@@ -248,6 +251,36 @@ async def test_a_stalled_viewer_delays_nobody(world: World, server: ApiServer) -
                 assert await messages(viewer, 100) == texts
     finally:
         stalled.close()
+
+
+@pytest.mark.parametrize("upgrade", [True, False])
+async def test_a_viewer_that_stopped_reading_is_let_go(
+    world: World, monkeypatch: pytest.MonkeyPatch, upgrade: bool
+) -> None:
+    monkeypatch.setattr(server_module, "_STALLED_MS", 200)
+    async with serving(world) as server:
+        stalled = socket.socket()
+        stalled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        stalled.connect(server.address)
+        stalled.sendall(_UPGRADE if upgrade else f"GET {STREAM} HTTP/1.0\r\n\r\n".encode())
+        await auntil(lambda: server.viewers.open == 1)
+
+        def gone() -> bool:
+            world.say("x" * 20_000)
+            return server.viewers.open == 0
+
+        await auntil(gone)
+        stalled.close()
+
+
+@pytest.mark.parametrize("size", [10, 200, 70_000])
+async def test_messages_of_every_length_arrive_whole(
+    world: World, server: ApiServer, size: int
+) -> None:
+    async with connect(address(server, STREAM)) as viewer:
+        await frame(viewer)
+        world.say("ü" * size)
+        assert await messages(viewer, 1) == ["ü" * size]
 
 
 async def test_events_resume_after_the_last_id(world: World, server: ApiServer) -> None:

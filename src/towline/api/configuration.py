@@ -7,11 +7,12 @@ from starlette.responses import Response
 
 from towline.api import answers
 from towline.api.desk import Desk
+from towline.api.masking import masked
 
 
 async def text(desk: Desk, request: Request) -> Response:
-    """The file as written: a `!secret` shows its name and never its value."""
-    return Response(desk.towline.config_text(), media_type="application/yaml")
+    """The file as written, but for secrets."""
+    return Response(masked(desk.towline.config_text()), media_type="application/yaml")
 
 
 async def reload(desk: Desk, request: Request) -> Response:

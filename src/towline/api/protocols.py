@@ -9,6 +9,8 @@ from typing import Any, Final
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from towline.api.wires import WRITE
+
 MAX_CONNECTIONS: Final = min(1000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
 """Connections at a time: files and backends need descriptors too."""
 
@@ -68,9 +70,22 @@ class HttpProtocol(H11Protocol):
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
-    """A WebSocket that is gone soon after its handler is, also where the viewer stopped reading."""
+    """A WebSocket that is gone soon after its handler is, also where the viewer stopped reading.
+
+    It offers the handler to write messages that are ready for the wire: many viewers get the same.
+    """
 
     async def run_asgi(self) -> None:
         """Run the handler; do not wait for ever for what it wrote to be read."""
+        extensions: dict[str, Any] = self.scope["extensions"]
+        extensions[WRITE] = self.write
         await super().run_asgi()
         self.loop.call_later(_LINGER, self.transport.abort)
+
+    async def write(self, message: bytes) -> None:
+        """Send a whole message; waits while the viewer does not read. No extension is in use."""
+        if not self.writable.is_set():
+            await self.writable.wait()
+        if self.disconnected or self.close_sent:
+            raise ConnectionResetError
+        self.transport.write(message)

@@ -113,7 +113,7 @@ def events(kind: str = "") -> Callable[[Desk, Request], Awaitable[Response]]:
 
     async def follow(desk: Desk, request: Request) -> Response:
         wish = await wish_of(desk, request, kind)
-        return _Events(desk.viewers, Viewer(desk.towline.store, wish))
+        return _Events(desk.viewers, Viewer(desk.towline.store, wish, desk.viewers.press))
 
     return follow
 
@@ -125,7 +125,8 @@ def socket(kind: str = "") -> Callable[[Desk, WebSocket], Awaitable[None]]:
         wire = SocketWire(websocket)
         await websocket.accept()
         try:
-            viewer = Viewer(desk.towline.store, await wish_of(desk, websocket, kind))
+            wish = await wish_of(desk, websocket, kind)
+            viewer = Viewer(desk.towline.store, wish, desk.viewers.press)
             with desk.viewers.seat():
                 code, reason = await attend(desk.viewers, viewer, wire)
         except QueryError as exc:

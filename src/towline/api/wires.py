@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
 from starlette.types import Receive, Send
 from starlette.websockets import WebSocket
 
-from towline.live.frames import Frame, as_event
+from towline.live.frames import Frame
+
+WRITE: Final = "towline.write"
+"""Name of the ASGI extension by which our server takes a whole message, header included."""
+
+Write = Callable[[bytes], Awaitable[None]]
 
 GONE: Final = 0
 """`listen` ended because the other side went away."""
@@ -36,10 +42,14 @@ class SocketWire:
 
     def __init__(self, socket: WebSocket) -> None:
         self._socket = socket
+        self._write: Write | None = socket.scope.get("extensions", {}).get(WRITE)
 
     async def send(self, frame: Frame) -> None:
-        """One frame, one message."""
-        await self._socket.send({"type": "websocket.send", "text": frame.payload.decode()})
+        """One frame, one message: the server's bytes as they are, where it takes them."""
+        if self._write:
+            await self._write(frame.message)
+        else:
+            await self._socket.send_text(frame.payload.decode())
 
     async def listen(self) -> int:
         """Viewers have nothing to say: what they say is dropped, and not without end."""
@@ -75,7 +85,7 @@ class EventWire:
 
     async def send(self, frame: Frame) -> None:
         """One frame, one event."""
-        message = {"type": "http.response.body", "body": as_event(frame), "more_body": True}
+        message = {"type": "http.response.body", "body": frame.event, "more_body": True}
         await self._send(message)
 
     async def listen(self) -> int:

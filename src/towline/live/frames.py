@@ -5,8 +5,9 @@ Records are joined, never encoded again.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 
@@ -16,11 +17,43 @@ MAX_FRAME: Final = 512 << 10
 _encode = msgspec.json.Encoder().encode
 
 
-class Frame(NamedTuple):
-    """One frame: its JSON, and the id that a viewer resumes after once it has it ("" if none)."""
+class Frame:
+    """One frame: its JSON, and the id that a viewer resumes after once it has it ("" if none).
 
-    payload: bytes
-    id: str = ""
+    What goes over the wire is made once, however many viewers get the frame.
+    """
+
+    __slots__ = ("_event", "_message", "id", "payload")
+
+    def __init__(self, payload: bytes, record_id: str = "") -> None:
+        self.payload = payload
+        self.id = record_id
+        self._message = b""
+        self._event = b""
+
+    @property
+    def message(self) -> bytes:
+        """The frame as a WebSocket text message from a server, header and all (RFC 6455, 5.2)."""
+        if not self._message:
+            self._message = _header(len(self.payload)) + self.payload
+        return self._message
+
+    @property
+    def event(self) -> bytes:
+        """The frame as a Server-Sent Event. JSON holds no newline: one `data:` line is enough."""
+        if not self._event:
+            place = f"id: {self.id}\n".encode() if self.id else b""
+            self._event = place + b"data: " + self.payload + b"\n\n"
+        return self._event
+
+
+def _header(length: int) -> bytes:
+    """A final, unmasked text frame's header."""
+    if length < 126:
+        return struct.pack("!BB", 0x81, length)
+    if length < 1 << 16:
+        return struct.pack("!BBH", 0x81, 126, length)
+    return struct.pack("!BBQ", 0x81, 127, length)
 
 
 def hello(facts: Mapping[str, Any]) -> Frame:
@@ -41,13 +74,6 @@ def gap(missed: int | None, reason: str) -> Frame:
 def ping(record_id: str) -> Frame:
     """A sign of life; everything up to `record_id` was looked at."""
     return Frame(b'{"type":"ping","after":"' + record_id.encode() + b'"}', record_id)
-
-
-def as_event(frame: Frame) -> bytes:
-    """A frame as a Server-Sent Event. JSON holds no newline, so one `data:` line is enough."""
-    if frame.id:
-        return b"id: " + frame.id.encode() + b"\ndata: " + frame.payload + b"\n\n"
-    return b"data: " + frame.payload + b"\n\n"
 
 
 def packed(records: Iterable[tuple[str, bytes]]) -> Iterator[Frame]:

@@ -10,15 +10,13 @@ from typing import Any, Final
 
 from towline.live import frames
 from towline.live.frames import Frame
+from towline.live.press import Press
 from towline.record import Record, record_id
 from towline.store.log import Store
 from towline.store.query import Filter, Query
 
 TAKE: Final = 1000
 """Records looked at in one turn of the loop."""
-
-PACE: Final = 0.02
-"""Seconds between two frames: at 10,000 lines/s a line per frame costs eight times the CPU."""
 
 HEARTBEAT: Final = 15.0
 """Seconds of silence after which a viewer gets a ping; proxies cut connections that say nothing."""
@@ -42,15 +40,16 @@ class Viewer:
     """The frames one viewer gets, in store order, every record once or an explicit gap."""
 
     def __init__(
-        self, store: Store, wish: Wish, *, pace: float = PACE, heartbeat: float = HEARTBEAT
+        self, store: Store, wish: Wish, press: Press, *, heartbeat: float = HEARTBEAT
     ) -> None:
         self._store = store
         self._wish = wish
-        self._pace = pace
+        self._press = press
         self._heartbeat = heartbeat
         plain = replace(wish.query, after=None, before=None, limit=100, newest_first=True)
         self._query = plain
         self._keep = None if plain == Query() else Filter(plain)
+        self._wanted = repr(plain)
         self._clock = asyncio.get_running_loop().time
         self._spoke = self._clock()
         self._go_on(store.next_offset, memory_only=True)
@@ -117,16 +116,21 @@ class Viewer:
             self._told += lost
             self.missed += lost
             yield frames.gap(lost, "slow" if self._from_memory else "expired")
+        if records:
+            place = (self._wanted, records[0].offset, records[-1].offset)
+            yield from self._press.frames(place, lambda: self._made(records))
+
+    def _made(self, records: list[Record]) -> list[Frame]:
         keep = self._keep
         kept = records if keep is None else [record for record in records if keep(record)]
-        yield from frames.packed([(record.id, record.json) for record in kept])
+        return list(frames.packed((record.id, record.json) for record in kept))
 
     async def _pause(self, taken: int) -> None:
         """Let others run; coalesce what comes next; wait for more, but not over a heartbeat."""
         if taken == TAKE:
             await asyncio.sleep(0)
         elif taken:
-            await asyncio.sleep(self._pace)
+            await self._press.beat()
         else:
             rest = self._spoke + self._heartbeat - self._clock()
             with suppress(TimeoutError):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from towline.live.press import Press
 from towline.status import Health
 
 LIMIT: Final = 500
@@ -24,6 +25,7 @@ class Viewers:
         self.limit = limit
         self.open = 0
         self.health = health or Health()
+        self.press = Press()
         self.stopping: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @contextmanager

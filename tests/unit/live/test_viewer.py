@@ -16,6 +16,7 @@ from towline.config.settings import Match
 from towline.config.settings import Store as StoreSettings
 from towline.live import frames
 from towline.live.frames import Frame
+from towline.live.press import Press
 from towline.live.viewer import TAKE, Viewer, Wish
 from towline.live.viewers import Full, Viewers
 from towline.record import record_id
@@ -56,7 +57,7 @@ class Listener:
 async def listening(
     world: World, wish: Wish | None = None, *, pace: float = 0, heartbeat: float = 60
 ) -> AsyncIterator[Listener]:
-    viewer = Viewer(world.store, wish or Wish(), pace=pace, heartbeat=heartbeat)
+    viewer = Viewer(world.store, wish or Wish(), Press(pace), heartbeat=heartbeat)
     async with aclosing(viewer.frames()) as stream:
         yield Listener(stream)
 
@@ -117,7 +118,7 @@ async def test_without_follow_it_ends_after_what_there_was(world: World) -> None
         (Wish(after=records[1].offset, follow=False), []),
         (Wish(follow=False), []),
     ]:
-        viewer = Viewer(world.store, wish)
+        viewer = Viewer(world.store, wish, Press())
         found = [msgspec.json.decode(frame.payload) async for frame in viewer.frames()]
         logs = [record["message"] for frame in found[1:] for record in frame["logs"]]
         assert logs == expected
@@ -204,6 +205,32 @@ async def test_what_comes_within_the_pace_goes_in_one_frame(world: World) -> Non
         assert len((await pending)["logs"]) == 5
 
 
+async def test_viewers_that_want_the_same_share_one_frame_and_its_wire(world: World) -> None:
+    press = Press(0)
+    query = Query(text="a")
+    wishes = [Wish(), Wish(), Wish(query=query), Wish(query=replace(query))]
+    streams = [Viewer(world.store, wish, press).frames() for wish in wishes]
+    for stream in streams:
+        await anext(stream)
+    world.say("a", "b")
+    found = [await anext(stream) for stream in streams]
+    assert found[0] is found[1]
+    assert found[2] is found[3]
+    assert found[0] is not found[2]
+    assert found[0].message is found[1].message
+    for stream in streams:
+        await stream.aclose()
+
+
+async def test_the_beat_is_everybodys_and_outlives_those_who_leave() -> None:
+    press = Press(0)
+    first, second = (asyncio.ensure_future(press.beat()) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    await second
+    await press.beat()
+
+
 async def test_silence_is_broken_by_pings_that_say_how_far_it_looked(world: World) -> None:
     wish = Wish(query=Query(match=Match(service=("db",))))
     async with listening(world, wish, heartbeat=0.01) as listener:
@@ -233,15 +260,15 @@ async def test_pings_come_though_records_pass_that_are_not_wanted(world: World) 
 
 
 async def test_a_plain_query_costs_no_filter(world: World) -> None:
-    viewer = Viewer(world.store, Wish(query=replace(Query(), limit=7, newest_first=False)))
+    viewer = Viewer(world.store, Wish(query=replace(Query(), limit=7, newest_first=False)), Press())
     assert viewer._keep is None
-    assert Viewer(world.store, Wish(query=Query(text="a")))._keep is not None
+    assert Viewer(world.store, Wish(query=Query(text="a")), Press())._keep is not None
 
 
 def test_events_carry_the_id_to_resume_from() -> None:
-    event = frames.as_event(frames.logs([b'{"a":1}'], "0123"))
+    event = frames.logs([b'{"a":1}'], "0123").event
     assert event == b'id: 0123\ndata: {"type":"logs","logs":[{"a":1}]}\n\n'
-    assert frames.as_event(frames.gap(3, "slow")).startswith(b"data: ")
+    assert frames.gap(3, "slow").event.startswith(b"data: ")
 
 
 async def test_there_are_only_so_many_seats() -> None:
