@@ -18,6 +18,9 @@ from towline.status import State
 
 pytestmark = pytest.mark.broker
 
+# else mosquitto drops what a subscriber has not taken, from the thousandth message on
+UNBOUNDED = ["max_queued_messages 0"]
+
 
 def numbered(start: int, count: int) -> list[str]:
     return [f"line {number}" for number in range(start, start + count)]
@@ -30,7 +33,7 @@ def texts(found: list[bytes]) -> list[str]:
 async def test_what_was_logged_while_the_broker_was_down_arrives_when_it_comes(
     tmp_path: Path,
 ) -> None:
-    broker = Broker(tmp_path / "broker")
+    broker = Broker(tmp_path / "broker", options=UNBOUNDED)
     async with (
         connected(broker_settings(broker.url), wait=False) as connection,
         delivering(tmp_path, connection) as (store, delivery),
@@ -52,7 +55,7 @@ async def test_a_broker_killed_under_load_and_started_again_misses_nothing(
 ) -> None:
     total, kills = 12_000, 3
     seen: list[str] = []
-    with Broker(tmp_path / "broker") as broker:
+    with Broker(tmp_path / "broker", options=UNBOUNDED) as broker:
         async with (
             connected(broker_settings(broker.url)) as connection,
             delivering(tmp_path, connection, batch=batch) as (store, delivery),
