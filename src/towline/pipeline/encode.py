@@ -7,20 +7,24 @@ encoded when the origin is first seen; a record adds its own few members between
 from __future__ import annotations
 
 from functools import lru_cache
-from json.encoder import encode_basestring as quote
 from typing import Any, Final
 
 import msgspec
 
 from towline.record import Line, Origin, OriginType, Record
 
-_dumps = msgspec.json.Encoder().encode
+_quote = msgspec.json.Encoder().encode
+_LOW: Final = tuple(b"%02x" % low for low in range(256))
 
 
 class Template:
-    """The constant members of an origin's records, as JSON text."""
+    """The constant members of an origin's records, as JSON text.
 
-    __slots__ = ("head", "origin", "tail")
+    `ends` are the members after `seq`, for stdout and stderr; `system_ends` the same for a line
+    that Towline itself added.
+    """
+
+    __slots__ = ("ends", "head", "origin", "system_ends")
 
     def __init__(self, origin: Origin) -> None:
         self.origin = origin
@@ -33,14 +37,20 @@ class Template:
             "serviceName": origin.service,
             "containerId": origin.container_id,
         }
-        tail = {"containerName": origin.container, "image": origin.image}
-        self.head = _members(head)
-        self.tail = _members(tail)
+        ours = origin.type in (OriginType.SYSTEM, OriginType.MANAGER)
+        self.head = _members(head) + ","
+        self.ends = _end(origin, False, ours), _end(origin, True, ours)
+        self.system_ends = _end(origin, False, True), _end(origin, True, True)
 
 
 def _members(values: dict[str, Any]) -> str:
     given = {key: value for key, value in values.items() if value is not None}
-    return _dumps(given).decode()[1:-1] + "," if given else ""
+    return _quote(given).decode()[1:-1]
+
+
+def _end(origin: Origin, stderr: bool, system: bool) -> str:
+    names = {"containerName": origin.container, "image": origin.image}
+    return _members(names | {"isStdErr": stderr, "isSystem": system})
 
 
 MAX_ORIGINS: Final = 4096
@@ -52,25 +62,32 @@ template_of = lru_cache(maxsize=MAX_ORIGINS)(Template)
 
 def encode(template: Template, lines: list[Line], offset: int) -> list[Record]:
     """Lines as records, the first at `offset`; every line must have its level."""
-    origin, head, tail = template.origin, template.head, template.tail
-    system = "true" if origin.type in (OriginType.SYSTEM, OriginType.MANAGER) else "false"
+    origin, head, ends = template.origin, template.head, template.ends
     records: list[Record] = []
     add = records.append
+    high = b""
     for line in lines:
+        low = offset & 0xFF
+        if not low or not high:  # fourteen of an id's digits stay the same for 256 records
+            high = b'{"id":"%014x' % (offset >> 8)
         text = line.text
         timestamp = line.timestamp
         level = line.level
         stderr = line.stderr
         seq = line.seq
+        end = template.system_ends[stderr] if line.system else ends[stderr]
         fields = f',"fields":{line.fields}' if line.fields else ""
-        row = (
-            f'{{"id":"{offset:016x}","message":{quote(text)},"timestamp":{timestamp},'
-            f'"time":"{line.time}","level":"{level}",{head}"seq":{seq},{tail}'
-            f'"isStdErr":{"true" if stderr else "false"},'
-            f'"isSystem":{"true" if line.system else system}'
-            f"{fields}{line.extra}}}"
+        try:
+            message = _quote(text)
+        except UnicodeEncodeError:  # half a surrogate pair: no source should hand one over
+            text = text.encode(errors="replace").decode()
+            message = _quote(text)
+        rest = (
+            f',"timestamp":{timestamp},"time":"{line.time}","level":"{level}",'
+            f'{head}"seq":{seq},{end}{fields}{line.extra}}}'
         )
-        add(Record(offset, origin, timestamp, level, stderr, seq, text, row.encode()))
+        row = high + _LOW[low] + b'","message":' + message + rest.encode()
+        add(Record(offset, origin, timestamp, level, stderr, seq, text, row))
         offset += 1
     return records
 

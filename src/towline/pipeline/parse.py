@@ -9,8 +9,16 @@ import msgspec
 from towline.pipeline.level import level_from
 from towline.record import Line
 
-LEVEL_KEYS: Final = ("level", "severity", "lvl", "loglevel", "log.level", "@level")
-MESSAGE_KEYS: Final = ("message", "msg", "text", "@message", "event", "log")
+LEVEL_KEYS: Final = (
+    "level", "severity", "lvl", "loglevel", "log.level", "@level", "levelname", "LogLevel", "@l",
+    "s",
+)  # fmt: skip
+"""Members that name the level, the surest first (`s` is MongoDB's)."""
+
+MESSAGE_KEYS: Final = (
+    "message", "msg", "text", "@message", "Message", "@m", "event", "log",
+)  # fmt: skip
+"""Members that are the message, the surest first."""
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _encode = msgspec.json.Encoder().encode
@@ -18,27 +26,31 @@ _encode = msgspec.json.Encoder().encode
 
 def parse_json(line: Line) -> None:
     """Refine a line that is a JSON object; any other line, and one that only looks so, stays."""
-    text = line.text
     try:
-        found = _decode(text)
-    except (msgspec.DecodeError, RecursionError):
+        found = _decode(line.text)
+    except (ValueError, RecursionError):
         return
     for key in LEVEL_KEYS:
-        level = level_from(found.get(key))
-        if level:
-            line.level = level
-            del found[key]
-            break
+        if key in found:
+            level = level_from(found[key])
+            if level:
+                line.level = level
+                del found[key]
+                break
+    else:
+        line.level = _nested_level(found) or line.level
     for key in MESSAGE_KEYS:
-        message = found.get(key)
-        if isinstance(message, str):
-            line.text = message
-            del found[key]
-            break
+        if key in found:
+            message = found[key]
+            if isinstance(message, str):
+                line.text = message
+                del found[key]
+                break
     if found:
         line.fields = _encode(found).decode()
 
 
-def looks_like_json(text: str) -> bool:
-    """Whether a line is worth parsing: cheap, before any parser is asked."""
-    return text[:1] == "{" and text[-1:] == "}"
+def _nested_level(found: dict[str, Any]) -> str:
+    """The level in a `log` object (Elastic Common Schema), or an empty text."""
+    log = found.get("log")
+    return level_from(log.get("level")) if isinstance(log, dict) else ""

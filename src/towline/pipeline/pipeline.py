@@ -7,7 +7,7 @@ from collections import Counter
 from towline.config.settings import Pipeline as PipelineSettings
 from towline.pipeline.encode import encode, template_of
 from towline.pipeline.level import level_of
-from towline.pipeline.parse import looks_like_json, parse_json
+from towline.pipeline.parse import parse_json
 from towline.pipeline.redact import Redactor
 from towline.record import Line, Origin, Record
 
@@ -31,9 +31,11 @@ class Pipeline:
         message and from the fields alike.
         """
         if self._redact:
-            self._redact(lines)
+            self._redact(lines, origin)
+        json = self._json
         for line in lines:
-            if self._json and looks_like_json(line.text):
+            text = line.text
+            if json and text[:1] == "{" and text[-1:] == "}":
                 parse_json(line)
             if not line.level:
                 line.level = level_of(line.text, "error" if line.stderr else "info")
