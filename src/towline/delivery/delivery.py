@@ -23,6 +23,9 @@ from towline.trouble import Trouble
 
 _log = logging.getLogger(__name__)
 
+GREETING: Final = 2.0
+"""Seconds that a destination has at the start before its absence is worth a word."""
+
 COMMIT_EVERY: Final = 1.0
 """Seconds between commits that only pass records which go elsewhere."""
 
@@ -121,6 +124,8 @@ class Delivery:
         reader = self._store.reader(self._committed())
         batches = Batches(self.name, reader, self._router, self._policy, self._clock)
         self._batches = batches
+        if isinstance(self.backend, Awaited):
+            await self._bell.first_of(self.backend.ready(), self._sleep(GREETING))
         self.health.up()
         while await self._gathered(batches):
             batch = batches.batch()

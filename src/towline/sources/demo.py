@@ -15,11 +15,11 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import voluptuous as vol
 
-from towline.config.fields import duration
+from towline.config.fields import duration, mapping
 from towline.config.kinds import Kind, Surroundings
 from towline.config.settings import Device
 from towline.ports import Emit
@@ -203,10 +203,7 @@ async def _end(process: Process, grace: float) -> None:
         await process.wait()
 
 
-def _schema(value: Any) -> dict[str, Any]:
-    schema = vol.Schema({vol.Optional("interval", default="1s"): duration})
-    checked: dict[str, Any] = schema(value)
-    return checked
+_schema = mapping({vol.Optional("interval", default="1s"): duration})
 
 
 def _open(name: str, config: Demo, surroundings: Surroundings) -> DemoSource:

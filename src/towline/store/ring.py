@@ -24,12 +24,14 @@ class Ring:
         """Add records that follow the newest one; forget the oldest beyond the capacity."""
         capacity = self.capacity
         self.next += len(records)
-        kept = records[-capacity:]
+        if len(records) >= capacity:
+            self._slots = records[-capacity:]
+            self.first = self._base = self.next - capacity
+            return
         slots = self._slots
         room = capacity - len(slots)
-        if room:
-            slots += kept[:room]
-            kept = kept[room:]
+        slots += records[:room]
+        kept = records[room:]
         if kept:
             at = (self.next - len(kept) - self._base) % capacity
             until = at + len(kept)
