@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from string import hexdigits
 from typing import Final
 
 import msgspec
@@ -15,6 +16,9 @@ LEVELS: Final = ("trace", "debug", "info", "warn", "error", "fatal")
 
 RANK: Final[Mapping[str, int]] = {level: rank for rank, level in enumerate(LEVELS)}
 """The severity of a level as a number."""
+
+
+_DIGITS: Final = frozenset(hexdigits)
 
 
 class OriginType(StrEnum):
@@ -103,7 +107,7 @@ def record_id(offset: int) -> str:
 
 def parse_id(text: str) -> int:
     """The offset behind a record's id; `ValueError` when it is none."""
-    if len(text) != 16:
+    if len(text) != 16 or not _DIGITS.issuperset(text):
         raise ValueError(f"not a record id: {text!r}")
     return int(text, 16)
 
