@@ -115,6 +115,7 @@ async def test_container_level_and_text_narrow_old_lines_and_new_ones(scene: Sce
     await scene.shows("db one")
     await scene.set("container", "")
     await scene.set("level", "")
+    await scene.shows("web one", "web two", "db one", "web three", "db two")
     await scene.set("text", "two")
     await scene.shows("web two", "db two")
     scene.world.say("web Two again", "not wanted")

@@ -172,6 +172,8 @@ async def test_a_slow_viewer_loses_only_its_own_and_is_told_how_many(world: Worl
             assert await quick.messages(10) == texts
         assert await slow.frame() == {"type": "gap", "missed": 150, "reason": "slow"}
         assert (await slow.messages(100))[0] == "15-0"
+        world.say("the loss is told once")
+        assert await slow.messages(1) == ["the loss is told once"]
 
 
 async def test_a_frame_is_bounded_in_bytes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
