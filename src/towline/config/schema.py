@@ -180,7 +180,7 @@ _PIPELINE = Into(
 _STORE = Mapping(
     {
         vol.Optional("path", default="data"): _path,
-        vol.Optional("memory", default=10_000): whole(100, 1_000_000),
+        vol.Optional("memory", default=10_000): whole(1, 1_000_000),
         vol.Optional("persist", default=True): boolean,
         vol.Optional("flush", default="5s"): duration,
         vol.Optional("max_file_size", default="10MB"): size,

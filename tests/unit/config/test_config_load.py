@@ -129,7 +129,7 @@ def test_problems_of_all_kinds_are_told_together_in_order() -> None:
     assert told(text) == [
         "2:1 unknown key 'stor'",
         "3:16 the secret 'flush' is not in secrets.yaml",
-        "3:39 expected a whole number from 0 to 1000000, not the number -1",
+        "3:39 expected a whole number from 1 to 1000000, not the number -1",
         "4:39 the broker 'nowhere' is not defined",
         "4:49 the key 'broker' is missing",
         "5:22 the backend 'lok' is not defined",
