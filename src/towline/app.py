@@ -42,7 +42,6 @@ from towline.store.upkeep import Ledger, Upkeep
 
 _log = logging.getLogger(__name__)
 
-DEFAULT_FILE: Final = Path("config/towline.yaml")
 LAST_GOOD: Final = "last-good.yaml"
 _MINIMAL: Final = "version: 1\nsources: {}\n"
 
@@ -64,6 +63,11 @@ class Configuration:
         self.files = Files()
         self.health = Health()
         self.outcome: Outcome | None = None
+
+    @property
+    def name(self) -> str:
+        """The file as the user named it."""
+        return str(self._options.file or "none: defaults and environment")
 
     def read(self) -> bytes | None:
         """The file's text; None without a file."""
@@ -138,6 +142,7 @@ class Towline:
                 await self._stop.wait()
                 watching.cancel()
                 self._intake.tell(OriginType.SYSTEM, "Towline stops")
+                _log.info("Towline stops")
                 await self._reconciler.apply({})
         except* StartError as group:
             raise group.exceptions[0] from group
@@ -168,6 +173,13 @@ class Towline:
     ) -> None:
         plan = await self._reconciler.apply(specs(settings, SOURCES, BACKENDS))
         self._intake.tell(OriginType.SYSTEM, f"Towline {__version__} started")
+        about = {
+            "version": __version__,
+            "config": self._configuration.name,
+            "data": str(settings.store.path),
+            "api": f"http://{settings.api.host}:{settings.api.port}",
+        }
+        _log.info("Towline started", extra=about)
         if problems:
             self._tell(Refused(problems))
         else:

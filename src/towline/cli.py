@@ -1,25 +1,42 @@
-"""The command `towline`."""
+"""The command `towline`. What a command needs is imported when it runs: most are wanted fast."""
 
 from __future__ import annotations
 
-import asyncio
 import os
+import re
 import signal
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TextIO
 
 import click
 
 from towline import __version__
-from towline.errors import ConfigError, StartError, StoreError
+from towline.errors import ClientError, ConfigError, Declined, NoAnswer, StartError, StoreError
 
-FORMATS = ("text", "json", "ci")
+if TYPE_CHECKING:
+    from towline.client.remote import Remote
+    from towline.commands.search import Wanted
+
+DEFAULT_FILE: Final = Path("config/towline.yaml")
+FAULT, NOBODY = 1, 2
+"""Exit codes. Click, too, ends with the second when the command line is wrong."""
+
+_LEVELS = click.Choice(["trace", "debug", "info", "warn", "error", "fatal"], case_sensitive=False)
+_OPTIONS: Final = {"regex": "--grep", "minLevel": "--min-level", "since": "--since"} | {
+    name: f"--{name}" for name in ("until", "level", "text")
+}
+_STATES: Final = {"up": "green", "degraded": "yellow"}
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="towline")
 def main() -> None:
     """Container logs and container health, as code."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
 
 
 @main.command()
@@ -27,7 +44,7 @@ def main() -> None:
     "--config",
     type=click.Path(path_type=Path),
     envvar="TOWLINE_CONFIG",
-    help="The configuration (default: config/towline.yaml if it is there).",
+    help=f"The configuration (default: {DEFAULT_FILE} if it is there).",
 )
 @click.option("--data", envvar="TOWLINE_DATA", help="The data folder (above store.path).")
 @click.option("--listen", envvar="TOWLINE_LISTEN", metavar="HOST:PORT", help="Above api.listen.")
@@ -37,6 +54,7 @@ def main() -> None:
     type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
     default="info",
     show_default=True,
+    help="How much Towline says of itself.",
 )
 @click.option(
     "--log-format",
@@ -44,12 +62,15 @@ def main() -> None:
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
+    help="How it says it.",
 )
 def run(
     config: Path | None, data: str | None, listen: str | None, log_level: str, log_format: str
 ) -> None:
     """Collect, keep and deliver until stopped."""
-    from towline.app import DEFAULT_FILE, Options
+    import asyncio
+
+    from towline.app import Options
     from towline.config.environment import Overrides
     from towline.own_log import begin_logging
 
@@ -62,16 +83,19 @@ def run(
     try:
         asyncio.run(_serve(options))
     except ConfigError as exc:
-        _fail(exc)
+        from towline.config.problems import as_text
+
+        click.echo(as_text(exc.problems), err=True)
+        sys.exit(FAULT)
     except (StoreError, StartError) as exc:
-        click.echo(f"towline: {exc}", err=True)
-        sys.exit(1)
+        _fail(str(exc))
 
 
-async def _serve(options: object) -> None:
-    from towline.app import Options, Towline
+async def _serve(options: Any) -> None:
+    import asyncio
 
-    assert isinstance(options, Options)
+    from towline.app import Towline
+
     towline = Towline(options)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -79,8 +103,206 @@ async def _serve(options: object) -> None:
     await towline.run()
 
 
-def _fail(exc: ConfigError) -> None:
-    from towline.config.problems import as_text
+@main.command()
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path), metavar="[FILE]...")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "ci"]),
+    default="text",
+    show_default=True,
+    help="For people, for programs, or as notes beside the lines of a code review.",
+)
+def check(files: tuple[Path, ...], form: str) -> None:
+    """Say whether configuration files are valid.
 
-    click.echo(as_text(exc.problems), err=True)
-    sys.exit(1)
+    Without FILE it is the one that `towline run` would take. Nothing is started, opened or
+    changed. Exit code 0: valid, 1: not valid.
+    """
+    from towline.commands.check import problems_of, report
+
+    named = os.environ.get("TOWLINE_CONFIG")
+    wanted = files or (Path(named or DEFAULT_FILE),)
+    if not (files or named or DEFAULT_FILE.exists()):
+        raise click.UsageError(f"there is no {DEFAULT_FILE} here; which FILE should be checked?")
+    found = {file: problems_of(file, os.environ) for file in wanted}
+    if text := report(found, form):
+        click.echo(text)
+    sys.exit(FAULT if any(found.values()) else 0)
+
+
+def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def decorate(command: Any) -> Any:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+_remote = _options(
+    click.option(
+        "--url",
+        envvar="TOWLINE_URL",
+        default="http://127.0.0.1:8099",
+        show_default=True,
+        help="Which Towline to ask.",
+    ),
+    click.option("--token", envvar="TOWLINE_TOKEN", default="", help="Where it wants one."),
+)
+_filters = _options(
+    click.argument("names", nargs=-1, metavar="[CONTAINER|SERVICE]..."),
+    click.option("--since", default="", metavar="TIME", help="From then on: 1h, 7d, 2026-01-31."),
+    click.option("--level", type=_LEVELS, multiple=True, help="This level alone; may be repeated."),
+    click.option("--min-level", type=_LEVELS, default=None, help="This level and worse."),
+    click.option("--grep", default="", metavar="REGEX", help="Lines in which this pattern occurs."),
+    click.option("--text", default="", help="Lines in which this text occurs."),
+    click.option("--json", "as_json", is_flag=True, help="One JSON object a line, as stored."),
+)
+
+
+class _Count(click.ParamType[int]):
+    """A number of records, or `all`."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> int:
+        if isinstance(value, int):
+            return value
+        if value == "all":
+            return -1
+        if not re.fullmatch(r"\d{1,9}", value, re.ASCII):
+            self.fail("expected a number, or all", param, ctx)
+        return int(value)
+
+
+@main.command()
+@_filters
+@click.option("--until", default="", metavar="TIME", help="Before then.")
+@click.option(
+    "-n", "last", type=_Count(), help="How many, or all. [default: 100; all with --since]"
+)
+@_remote
+def logs(url: str, token: str, as_json: bool, **given: Any) -> None:
+    """Show stored records, the newest last.
+
+    Names may be shell patterns: towline logs 'shop-*' --since 1h --grep timeout
+    """
+    from towline.commands.search import logs as find
+
+    with _Asking(url, token) as remote:
+        wanted = _wanted(given, 100)
+        older = find(remote, wanted, _show(as_json, date=True))
+    if older and sys.stderr.isatty():
+        click.echo(f"(these are the newest {wanted.last}; -n all shows all)", err=True)
+
+
+@main.command()
+@_filters
+@click.option(
+    "-n", "last", type=_Count(), help="How many old ones first. [default: 10; all with --since]"
+)
+@_remote
+def tail(url: str, token: str, as_json: bool, **given: Any) -> None:
+    """Show records as they come, until Ctrl-C.
+
+    When the connection breaks it is made again, and records go on where they stopped.
+    """
+    import asyncio
+
+    from towline.commands.search import tail as follow
+
+    with _Asking(url, token) as remote:
+        show = _show(as_json, date=False)
+        try:
+            asyncio.run(follow(remote, _wanted(given, 10), show, _say))
+        except KeyboardInterrupt:
+            sys.exit(0)
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="As the API tells it.")
+@_remote
+def status(url: str, token: str, as_json: bool) -> None:
+    """Show how every component is.
+
+    Exit code 0: everything is up, 1: something is not, 2: no Towline answers.
+    """
+    import json
+
+    from towline.commands import status as room
+
+    with _Asking(url, token) as remote:
+        found = room.ask(remote)
+        if as_json:
+            click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        else:
+            click.echo(room.report(found, time.time(), _paint))
+        sys.exit(0 if room.is_well(found) else FAULT)
+
+
+class _Asking:
+    """A remote whose errors end the command with words."""
+
+    def __init__(self, url: str, token: str) -> None:
+        from towline.client.remote import Remote
+
+        try:
+            self._remote = Remote(url, token)
+        except ValueError as exc:
+            raise click.UsageError(str(exc)) from exc
+
+    def __enter__(self) -> Remote:
+        return self._remote
+
+    def __exit__(self, kind: object, exc: BaseException | None, trace: object) -> None:
+        if isinstance(exc, ClientError):
+            _fail(_in_options(exc), NOBODY if isinstance(exc, NoAnswer) else FAULT)
+
+
+def _in_options(exc: ClientError) -> str:
+    """What the API says of a parameter, said of the option that gave it."""
+    parameter, colon, rest = str(exc).partition(": ")
+    if isinstance(exc, Declined) and exc.code == "bad_regex":
+        return f"--grep: {exc}"
+    return f"{_OPTIONS.get(parameter, parameter)}{colon}{rest}"
+
+
+def _wanted(given: dict[str, Any], usual: int) -> Wanted:
+    from towline.commands.search import Wanted
+
+    last = given.pop("last")
+    if last is None:
+        last = -1 if given["since"] else usual
+    given["min_level"] = given["min_level"] or ""
+    return Wanted(**given, last=None if last < 0 else last)
+
+
+def _show(as_json: bool, *, date: bool) -> Callable[[list[bytes]], None]:
+    from towline.commands.rows import Rows
+
+    if as_json:
+        return lambda records: click.echo(b"".join([row + b"\n" for row in records]), nl=False)
+    colour = _colourful(sys.stdout)
+    rows = Rows(colour=colour, date=date)
+    return lambda records: click.echo(rows(records), nl=False, color=colour)
+
+
+def _colourful(stream: TextIO) -> bool:
+    """Whether a person looks at it who wants colours (no-color.org)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _paint(text: str, state: str) -> str:
+    if not _colourful(sys.stdout):
+        return text
+    return click.style(text, fg=_STATES.get(state))
+
+
+def _say(text: str) -> None:
+    click.echo(f"towline: {text}", err=True)
+
+
+def _fail(text: str, code: int = FAULT) -> NoReturn:
+    _say(text)
+    sys.exit(code)

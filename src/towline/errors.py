@@ -9,9 +9,12 @@ TowlineError
 ├── DeliveryError          a batch did not arrive
 │   ├── Retryable          ...yet: the same batch may be taken later
 │   └── Rejected           ...and never will be
-└── SourceError            an origin is away: degraded, not crashed
-    ├── NotFound           the container is gone
-    └── Unreadable         the container's log can never be read (driver `none`)
+├── SourceError            an origin is away: degraded, not crashed
+│   ├── NotFound           the container is gone
+│   └── Unreadable         the container's log can never be read (driver `none`)
+└── ClientError            another Towline was asked in vain
+    ├── NoAnswer           nobody is there, or it is no Towline
+    └── Declined           it said no
 """
 
 from __future__ import annotations
@@ -42,11 +45,15 @@ class Problem:
     hint: str = ""
 
 
+def _place(problem: Problem) -> str:
+    return f"{problem.file}:{problem.line}:{problem.column}: " if problem.file else ""
+
+
 class ConfigError(TowlineError):
     """The configuration is at fault and its author can mend it."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        super().__init__("; ".join(f"{p.file}:{p.line}:{p.column}: {p.text}" for p in problems))
+        super().__init__("; ".join(f"{_place(p)}{p.text}" for p in problems))
         self.problems = tuple(problems)
 
 
@@ -107,3 +114,19 @@ class NotFound(SourceError):
 
 class Unreadable(SourceError):
     """The container's logging driver does not support reading."""
+
+
+class ClientError(TowlineError):
+    """Another Towline was asked in vain."""
+
+
+class NoAnswer(ClientError):
+    """Nobody answers at the address, or something that is no Towline."""
+
+
+class Declined(ClientError):
+    """A Towline said no: a parameter at fault, a token that is missing or wrong."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code

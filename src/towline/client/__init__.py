@@ -1,0 +1,1 @@
+"""Asking a running Towline over its API: `remote` once, `tail` as long as records come."""

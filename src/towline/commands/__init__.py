@@ -1,0 +1,1 @@
+"""What the commands do that ask a running Towline or only read a file."""
