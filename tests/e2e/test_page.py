@@ -198,6 +198,22 @@ async def test_status_shows_every_component_and_why_it_is_not_well(scene: Scene)
         assert word in text
 
 
+async def test_a_narrower_page_goes_on_following(scene: Scene) -> None:
+    scene.world.say(*(f"{i} {'word ' * 40}" for i in range(300)))
+    await scene.open()
+    await scene.browser.until("document.querySelectorAll('.row').length === 300")
+    await scene.click("open-status")
+    await scene.browser.until("!document.getElementById('status').hidden")
+    scene.world.say("the newest")
+    await scene.browser.until(f"({MESSAGES}).at(-1) === 'the newest'")
+    bottom = (
+        "(l => l.scrollHeight - l.scrollTop - l.clientHeight < 2)(document.getElementById('lines'))"
+    )
+    await scene.browser.until(bottom)
+    await scene.browser.evaluate("document.getElementById('lines').scrollTop -= 500")
+    await scene.browser.until("!document.getElementById('newest').hidden")
+
+
 async def test_a_token_is_asked_for_once_and_opens_the_page(stage: Stage) -> None:
     scene = await stage(host="0.0.0.0", tokens=(token("open sesame", "read"),))
     scene.world.say("secret line")

@@ -57,7 +57,11 @@ export class Rows {
         this.toggle(row);
       }
     });
-    new ResizeObserver(() => this.following && this.toNewest()).observe(scroller);
+    this.place = 0;
+    // lines wrap anew when the window or a panel changes: who follows goes on following
+    const resized = new ResizeObserver(() => this.following && this.toNewest());
+    resized.observe(scroller);
+    resized.observe(list);
   }
 
   get oldest() {
@@ -150,7 +154,11 @@ export class Rows {
 
   scrolled() {
     const { scrollTop, scrollHeight, clientHeight } = this.scroller;
-    this.follow(scrollHeight - scrollTop - clientHeight < NEAR && !this.newestLost);
+    const near = scrollHeight - scrollTop - clientHeight < NEAR;
+    // only who moves up stops following: the height also changes without anybody's doing
+    if (near) this.follow(!this.newestLost);
+    else if (scrollTop < this.place) this.follow(false);
+    this.place = scrollTop;
     if (scrollTop < clientHeight / 2 && this.count) this.on.top();
   }
 
