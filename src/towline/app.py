@@ -5,20 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-import socket
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from towline import __version__
 from towline.broker.connection import Connection
-from towline.config.environment import Overrides
-from towline.config.files import Files
 from towline.config.kinds import Surroundings
-from towline.config.load import load
 from towline.config.settings import Device, Settings
 from towline.config.watch import changes
 from towline.delivery.dead import DeadLetters
@@ -30,79 +23,19 @@ from towline.own_log import TOLD, StoreHandler
 from towline.pipeline.pipeline import Pipeline
 from towline.ports import Component, Queryable
 from towline.record import OriginType, record_id
+from towline.runtime.configuration import Configuration, Options
 from towline.runtime.diff import Spec
 from towline.runtime.intake import Intake, PipelinePart, SourcePart
+from towline.runtime.probation import healthy, relapse
 from towline.runtime.reconcile import Lookup, Reconciler
 from towline.runtime.reload import Applied, Outcome, Refused, RolledBack
 from towline.runtime.routes import RoutesPart
 from towline.runtime.specs import specs
-from towline.status import Health, Reports, State
+from towline.status import Reports, State
 from towline.store.log import Store
 from towline.store.upkeep import Ledger, Upkeep
 
 _log = logging.getLogger(__name__)
-
-LAST_GOOD: Final = "last-good.yaml"
-_MINIMAL: Final = "version: 1\nsources: {}\n"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What the command line and the environment say. `file` None: run on defaults."""
-
-    file: Path | None
-    environment: Mapping[str, str]
-    overrides: Overrides
-
-
-class Configuration:
-    """The file: its text, what it last said, and how the last attempt to apply it ended."""
-
-    def __init__(self, options: Options) -> None:
-        self._options = options
-        self.files = Files()
-        self.health = Health()
-        self.outcome: Outcome | None = None
-
-    @property
-    def name(self) -> str:
-        """The file as the user named it."""
-        return str(self._options.file or "none: defaults and environment")
-
-    def read(self) -> bytes | None:
-        """The file's text; None without a file."""
-        self.files = Files()
-        file = self._options.file
-        if file is None:
-            return None
-        text = self.files.read(file)
-        if text is None:
-            raise ConfigError(
-                [Problem(code="missing_file", text="there is no such file", file=str(file))]
-            )
-        return text
-
-    def settings(self, text: bytes | str | None) -> Settings:
-        """What a text says; `ConfigError` with every problem."""
-        options = self._options
-        return load(
-            text,
-            SOURCES,
-            BACKENDS,
-            file=options.file,
-            environment=options.environment,
-            overrides=options.overrides,
-            read=self.files.read,
-            host_name=socket.gethostname(),
-        )
-
-    def ended(self, outcome: Outcome) -> None:
-        """Remember how an attempt ended."""
-        self.outcome = outcome
-        if isinstance(outcome, Applied):
-            self.health.up()
-        else:
-            self.health.degraded(str(outcome))
 
 
 class Towline:
@@ -111,7 +44,7 @@ class Towline:
     version = __version__
 
     def __init__(self, options: Options) -> None:
-        self._configuration = Configuration(options)
+        self._configuration = Configuration(options, SOURCES, BACKENDS)
         self._router = Router()
         self._reloading = asyncio.Lock()
         self._stop = asyncio.Event()
@@ -122,9 +55,11 @@ class Towline:
 
         `StoreError` or `StartError` when the data folder or the port cannot be had.
         """
-        text, settings, problems = self._first_settings()
+        text, settings, problems = self._configuration.first()
         self._settings = settings
         async with Store(settings.store, memory=settings.upkeep.memory) as self.store:
+            if self.store.persistent:
+                self._configuration.at_home(self.store.path)
             self._ledger = Ledger(self.store)
             pipeline = Pipeline(settings.pipeline)
             self._intake = Intake(self.store, pipeline, settings.device.id)
@@ -151,23 +86,6 @@ class Towline:
         """Let `run` come to an end; what is held is delivered first."""
         self._stop.set()
 
-    def _first_settings(self) -> tuple[bytes | None, Settings, tuple[Problem, ...]]:
-        """The file's settings; those of the last good text where it is broken; else the minimum.
-
-        With a broken file and nothing to fall back on, the API and the page still come up.
-        """
-        configuration = self._configuration
-        try:
-            text = configuration.read()
-            return text, configuration.settings(text), ()
-        except ConfigError as exc:
-            problems = exc.problems
-        minimal = configuration.settings(_MINIMAL)
-        with suppress(OSError, ConfigError):
-            text = (minimal.store.path / LAST_GOOD).read_bytes()
-            return text, configuration.settings(text), problems
-        return None, minimal, problems
-
     async def _begin(
         self, text: bytes | None, settings: Settings, problems: tuple[Problem, ...]
     ) -> None:
@@ -181,10 +99,10 @@ class Towline:
         }
         _log.info("Towline started", extra=about)
         if problems:
-            self._tell(Refused(problems))
+            self._tell(Refused(problems), "start")
         else:
-            self._configuration.ended(Applied(plan))
-            self._keep(text)
+            self._configuration.ended(Applied(plan), "start")
+            self._configuration.keep(text)
 
     async def _watch(self) -> None:
         loop = asyncio.get_running_loop()
@@ -196,29 +114,41 @@ class Towline:
     def _hang_up(self) -> None:
         self._reload_task = asyncio.create_task(self.reload_file(), name="reload")
 
-    async def reload_file(self) -> Outcome:
+    async def reload_file(self, actor: str = "file") -> Outcome:
         """Read the file again and bring it into force, or leave everything as it was."""
         async with self._reloading:
             try:
                 text = self._configuration.read()
                 settings = self._configuration.settings(text)
                 self._refuse_restart(settings)
-                former, self._settings = self._settings, settings
-                try:
-                    plan = await self._reconciler.apply(specs(settings, SOURCES, BACKENDS))
-                except BaseException:
-                    self._settings = former
-                    raise
+                outcome = await self._bring(settings)
             except ConfigError as exc:
-                outcome: Outcome = Refused(exc.problems)
-            except StartError as exc:
-                outcome = RolledBack(exc.key, str(exc.__cause__))
-            else:
-                outcome = Applied(plan)
-                self._intake.device = settings.device.id
-                self._keep(text)
-            self._tell(outcome)
+                outcome = Refused(exc.problems)
+            self._tell(outcome, actor)
+            if isinstance(outcome, Applied):
+                self._configuration.keep(text)
             return outcome
+
+    async def _bring(self, settings: Settings) -> Outcome:
+        """Bring settings into force; take them back if that makes a healthy part fail."""
+        former, before = self._settings, healthy(self.status())
+        self._settings = settings
+        try:
+            plan = await self._reconciler.apply(specs(settings, SOURCES, BACKENDS))
+        except BaseException as exc:
+            self._settings = former
+            if isinstance(exc, StartError):
+                return RolledBack(exc.key, str(exc.__cause__))
+            raise
+        self._intake.device = settings.device.id
+        if plan and settings.probation:
+            found = await relapse(before, self.status, settings.probation)
+            if found is not None:
+                self._settings = former
+                await self._reconciler.apply(specs(former, SOURCES, BACKENDS))
+                self._intake.device = former.device.id
+                return RolledBack(found.key, found.reason)
+        return Applied(plan)
 
     def _refuse_restart(self, settings: Settings) -> None:
         """The folder of a running store cannot be moved."""
@@ -233,25 +163,17 @@ class Towline:
                 ]
             )
 
-    def _tell(self, outcome: Outcome) -> None:
-        self._configuration.ended(outcome)
+    def _tell(self, outcome: Outcome, actor: str) -> None:
         if isinstance(outcome, Applied) and not outcome.plan:
+            self._configuration.health.up()
             return
+        self._configuration.ended(outcome, actor)
         good = isinstance(outcome, Applied)
         self._intake.tell(OriginType.MANAGER, str(outcome), "info" if good else "error")
         if good:
             _log.info("configuration applied", extra={"outcome": str(outcome)})
         else:
             _log.error("configuration not applied", extra={"outcome": str(outcome), **TOLD})
-
-    def _keep(self, text: bytes | None) -> None:
-        """Remember a text that works, for a start with one that does not."""
-        if text is None or not self.store.persistent:
-            return
-        try:
-            (self.store.path / LAST_GOOD).write_bytes(text)
-        except OSError as exc:
-            _log.warning("last good configuration not kept", extra={"reason": exc.strerror})
 
     def _build(self, spec: Spec, lookup: Lookup) -> Component:
         """The component of a spec: nothing is opened yet."""
@@ -358,17 +280,23 @@ class Towline:
 
     async def reload(self) -> dict[str, Any]:
         """Read the file again; `ConfigError` when it is at fault."""
-        outcome = await self.reload_file()
+        outcome = await self.reload_file("api")
         if isinstance(outcome, Refused):
             raise ConfigError(outcome.problems)
         return outcome.as_json()
 
     def config_text(self) -> str:
         """The file as written."""
-        with suppress(ConfigError):
-            text = self._configuration.read()
-            return text.decode("utf-8", "replace") if text else ""
-        return ""
+        return self._configuration.text()
+
+    async def edit(self, text: bytes, etag: str, actor: str) -> dict[str, Any]:
+        """Put another text in the file and bring it into force."""
+        self._configuration.replace(text, etag)
+        return (await self.reload_file(actor)).as_json()
+
+    def config_history(self) -> list[dict[str, Any]]:
+        """How attempts to change the configuration ended, newest first."""
+        return self._configuration.history.entries
 
     def _health(self, key: str) -> dict[str, Any]:
         component = self._reconciler.component(key)

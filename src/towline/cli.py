@@ -70,9 +70,9 @@ def run(
     """Collect, keep and deliver until stopped."""
     import asyncio
 
-    from towline.app import Options
     from towline.config.environment import Overrides
     from towline.own_log import begin_logging
+    from towline.runtime.configuration import Options
 
     begin_logging(log_level, log_format)
     options = Options(
@@ -189,11 +189,14 @@ def logs(url: str, token: str, as_json: bool, **given: Any) -> None:
     Names may be shell patterns: towline logs 'shop-*' --since 1h --grep timeout
     """
     from towline.commands.search import logs as find
+    from towline.commands.search import strangers
 
     with _Asking(url, token) as remote:
         wanted = _wanted(given, 100)
-        older = find(remote, wanted, _show(as_json, date=True))
-    if older and sys.stderr.isatty():
+        shown = find(remote, wanted, _show(as_json, date=True))
+        if not shown.count and wanted.last != 0:
+            _say("; ".join(["no record matches", *strangers(remote, wanted.names)]))
+    if shown.older and sys.stderr.isatty():
         click.echo(f"(these are the newest {wanted.last}; -n all shows all)", err=True)
 
 

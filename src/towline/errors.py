@@ -2,6 +2,7 @@
 
 TowlineError
 ├── ConfigError            the author of a file can mend it
+├── EditError              a file cannot be edited as asked
 ├── QueryError             the asker of a query can mend it
 ├── StoreError             the data folder cannot be used
 ├── StartError             a component could not open what it needs
@@ -55,6 +56,14 @@ class ConfigError(TowlineError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("; ".join(f"{_place(p)}{p.text}" for p in problems))
         self.problems = tuple(problems)
+
+
+class EditError(TowlineError):
+    """A configuration cannot be edited: it changed meanwhile, or is not ours to write."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
 
 
 class QueryError(TowlineError):

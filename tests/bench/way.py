@@ -13,12 +13,13 @@ from typing import Final, TypeVar
 
 from tests.bench.ground import Ground
 from tests.bench.table import Table, median
-from towline.app import Configuration, Options
 from towline.config.environment import Overrides
 from towline.config.settings import Pipeline as PipelineSettings
 from towline.config.settings import Store as StoreSettings
+from towline.kinds import BACKENDS, SOURCES
 from towline.pipeline.pipeline import Pipeline
 from towline.record import Line, Origin, OriginType, Record
+from towline.runtime.configuration import Configuration, Options
 from towline.sources.docker.align import Trail
 from towline.sources.docker.frames import FramedRows
 from towline.sources.docker.lines import Lines
@@ -93,7 +94,7 @@ def stages(lines: int, batch: int, folder: Path) -> dict[str, float]:
 def defaults() -> PipelineSettings:
     """The steps that Towline takes without a file."""
     options = Options(file=None, environment={}, overrides=Overrides())
-    return Configuration(options).settings(None).pipeline
+    return Configuration(options, SOURCES, BACKENDS).settings(None).pipeline
 
 
 def _refined(clock: Clock, pieces: list[bytes]) -> list[list[Record]]:

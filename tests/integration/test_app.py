@@ -14,10 +14,11 @@ from tests.real.containers import Containers
 from tests.real.engine import Engine
 from tests.real.listener import Listener
 from tests.real.until import auntil
-from towline.app import Options, Towline
+from towline.app import Towline
 from towline.config.environment import Overrides
 from towline.config.settings import Match
 from towline.errors import StartError, StoreError
+from towline.runtime.configuration import Options
 from towline.store.query import Query
 
 NUMBERS = "i=0; while true; do i=$((i+1)); echo line $i; sleep 0.01; done"

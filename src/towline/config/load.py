@@ -114,4 +114,5 @@ def _settings(found: dict[str, Any]) -> Settings:
         backends=found["backends"],
         routes=found["routes"],
         api=found["api"],
+        probation=found["apply"]["watch"],
     )

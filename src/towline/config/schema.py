@@ -157,6 +157,11 @@ def _api(**keys: Any) -> Api:
     return Api(host=host, port=port, tokens=keys["tokens"])
 
 
+def _watch(value: Any) -> float:
+    """How long a change is on probation, as seconds; `off` is none."""
+    return 0.0 if value == "off" else duration(value)
+
+
 def _path(value: Any) -> Path:
     found = plain(some_text(value))
     if "\0" in found:
@@ -243,6 +248,9 @@ def schema(sources: Kinds, backends: Kinds) -> Mapping:
             vol.Optional("brokers", default=dict): Named(_BROKER),
             vol.Optional("backends", default=dict): Named(_entry(backends)),
             vol.Optional("routes", default=list): Listing(_ROUTE),
+            vol.Optional("apply", default=dict): Mapping(
+                {vol.Optional("watch", default="off"): _watch}
+            ),
             vol.Optional("api", default=dict): Into(
                 Mapping(
                     {

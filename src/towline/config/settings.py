@@ -150,7 +150,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """A whole configuration."""
+    """A whole configuration. `probation`: seconds after which a change is in force for good."""
 
     device: Device
     sources: Mapping[str, Entry] = field(hash=False)
@@ -161,3 +161,4 @@ class Settings:
     backends: Mapping[str, Entry] = field(hash=False)
     routes: tuple[Route, ...]
     api: Api
+    probation: float

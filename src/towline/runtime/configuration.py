@@ -1,0 +1,164 @@
+"""The configuration file: read, checked, edited; the last text that worked; how attempts ended."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import socket
+import stat
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from towline.config.environment import Overrides
+from towline.config.files import Files
+from towline.config.kinds import Kinds
+from towline.config.load import load
+from towline.config.settings import Settings
+from towline.errors import ConfigError, EditError, Problem
+from towline.runtime.history import History, replace_text
+from towline.runtime.reload import Applied, Outcome
+from towline.status import Health
+
+_log = logging.getLogger(__name__)
+LAST_GOOD: Final = "last-good.yaml"
+HISTORY: Final = "config-history"
+_MINIMAL: Final = "version: 1\nsources: {}\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the command line and the environment say. `file` None: run on defaults."""
+
+    file: Path | None
+    environment: Mapping[str, str]
+    overrides: Overrides
+
+
+class Configuration:
+    """The file and what became of it.
+
+    `files` are those the last reading asked for, which the watcher compares with. `health` is up
+    when what runs is what the file says.
+    """
+
+    def __init__(self, options: Options, sources: Kinds, backends: Kinds) -> None:
+        self._options = options
+        self._sources = sources
+        self._backends = backends
+        self._folder: Path | None = None
+        self.files = Files()
+        self.health = Health()
+        self.history = History(None)
+        self.outcome: Outcome | None = None
+
+    @property
+    def name(self) -> str:
+        """The file's name, for people."""
+        return str(self._options.file or "none: defaults and environment")
+
+    def at_home(self, folder: Path) -> None:
+        """From now on the last good text and the history are kept in `folder`."""
+        self._folder = folder
+        self.history = History(folder / HISTORY)
+
+    def first(self) -> tuple[bytes | None, Settings, tuple[Problem, ...]]:
+        """What to begin with: the file; while that is broken the last good text; else the minimum.
+
+        With a broken file and nothing to fall back on, the API and the page still come up.
+        """
+        try:
+            text = self.read()
+            return text, self.settings(text), ()
+        except ConfigError as exc:
+            problems = exc.problems
+        minimal = self.settings(_MINIMAL)
+        with suppress(OSError, ConfigError):
+            text = (minimal.store.path / LAST_GOOD).read_bytes()
+            return text, self.settings(text), problems
+        return None, minimal, problems
+
+    def read(self) -> bytes | None:
+        """The file's text; None without a file; `ConfigError` when there should be one."""
+        self.files = Files()
+        file = self._options.file
+        if file is None:
+            return None
+        text = self.files.read(file)
+        if text is None:
+            raise ConfigError(
+                [Problem(code="missing_file", text="there is no such file", file=str(file))]
+            )
+        return text
+
+    def settings(self, text: bytes | str | None) -> Settings:
+        """What a text says, as if it stood in the file; `ConfigError` with every problem."""
+        options = self._options
+        return load(
+            text,
+            self._sources,
+            self._backends,
+            file=options.file,
+            environment=options.environment,
+            overrides=options.overrides,
+            read=self.files.read,
+            host_name=socket.gethostname(),
+        )
+
+    def text(self) -> str:
+        """The file as it stands; empty without one."""
+        file = self._options.file
+        with suppress(OSError):
+            return file.read_bytes().decode("utf-8", "replace") if file else ""
+        return ""
+
+    def replace(self, text: bytes, etag: str) -> None:
+        """Put another text in the file, if it still is the one that `etag` names.
+
+        `EditError` when it is not, or cannot be written; `ConfigError` when the text is at fault.
+        """
+        file = self._options.file
+        if file is None:
+            raise EditError("no_file", "Towline runs without a file: start it with --config FILE")
+        try:
+            present = file.read_bytes()
+        except OSError as exc:
+            raise EditError("unreadable", f"{file}: {exc.strerror}") from exc
+        if etag not in ("*", etag_of(present)):
+            raise EditError("changed_meanwhile", "the file has changed since it was read")
+        self.settings(text)
+        try:
+            self.history.keep(present)
+            # through a link: what the link points to is replaced, the link stays
+            target = file.resolve()
+            replace_text(target, text, stat.S_IMODE(target.stat().st_mode))
+        except OSError as exc:
+            raise EditError("not_writable", f"{file} cannot be written: {exc.strerror}") from exc
+
+    def ended(self, outcome: Outcome, actor: str) -> None:
+        """Remember how an attempt ended."""
+        self.outcome = outcome
+        if isinstance(outcome, Applied):
+            self.health.up()
+        else:
+            self.health.degraded(str(outcome))
+        try:
+            self.history.add(actor, outcome.as_json())
+        except OSError as exc:
+            _log.warning("configuration's history not kept", extra={"reason": exc.strerror})
+
+    def keep(self, text: bytes | None) -> None:
+        """Remember a text that works, for a start with one that does not."""
+        if text is None or self._folder is None:
+            return
+        try:
+            replace_text(self._folder / LAST_GOOD, text)
+        except OSError as exc:
+            _log.warning("last good configuration not kept", extra={"reason": exc.strerror})
+
+
+def etag_of(text: bytes) -> str:
+    """What names a text in `ETag` and `If-Match`, without the quotes."""
+    return hashlib.sha256(text).hexdigest()[:32]
