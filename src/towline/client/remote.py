@@ -160,13 +160,18 @@ class Remote:
             code, message = str(error["code"]), str(error["message"])
         except (ValueError, LookupError, TypeError):
             return self.stranger(f"HTTP {status}" + (f", see {location}" if location else ""))
-        if code in ("token_missing", "token_wrong"):
-            message += "; give it with --token or TOWLINE_TOKEN"
-        return Declined(code, message)
+        return declined(code, message)
 
     def stranger(self, answer: str) -> NoAnswer:
         """What to say when it is no Towline that answers."""
         return NoAnswer(f"something else than Towline answers at {self.address.url()} ({answer})")
+
+
+def declined(code: str, message: str) -> Declined:
+    """A no, with the remedy where there is one."""
+    if code in ("token_missing", "token_wrong"):
+        message += "; give it with --token or TOWLINE_TOKEN"
+    return Declined(code, message)
 
 
 def reason(exc: BaseException) -> str:

@@ -18,13 +18,14 @@ import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
-from towline.client.remote import Parameters, Remote
-from towline.errors import Declined, NoAnswer
+from towline.client.remote import Parameters, Remote, declined
+from towline.errors import NoAnswer
 from towline.record import parse_id, record_id
 
 FIRST_WAIT: Final = 0.5
 LONGEST_WAIT: Final = 30.0
 _LARGEST: Final = 64 << 20  # a frame holds at least one record, however long that is
+_BRIEF: Final = 5.0
 _STAYS: Final = frozenset({1001, 1006, 1011, 1012, 1013, 1014})
 """Close codes after which coming back helps."""
 
@@ -151,6 +152,8 @@ class Tail:
             answer = exc.response
             raise self._remote.refusal(answer.status_code, bytes(answer.body or b"")) from exc
         except (OSError, InvalidHandshake) as exc:
+            asked = Remote(self._remote.address.url(), timeout=_BRIEF)
+            await asyncio.to_thread(asked.get, "health")  # says better what is the matter
             raise self._remote.silent(exc) from exc
         async with socket:
             hello = await self._heard(socket)
@@ -200,4 +203,4 @@ class Tail:
         if exc.rcvd.code in _STAYS:
             return exc.rcvd.reason or "the connection was closed"
         code, _, text = exc.rcvd.reason.partition(": ")
-        raise Declined(code, text or exc.rcvd.reason or f"closed with {exc.rcvd.code}") from exc
+        raise declined(code, text or exc.rcvd.reason or f"closed with {exc.rcvd.code}") from exc

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Final
 
 from towline.client.remote import Remote
+from towline.commands.rows import visible
 
 if TYPE_CHECKING:
     from towline.client.tail import Notice
 
 Show = Callable[[list[bytes]], None]
 Say = Callable[[str], None]
+_PATTERN_OR_ID: Final = re.compile(r"[*?\[]|^[0-9a-f]{12,64}$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,25 +46,56 @@ class Wanted:
         return {name: value for name, value in given.items() if value}
 
 
-def logs(remote: Remote, wanted: Wanted, show: Show) -> bool:
-    """Show stored records, the newest last; whether there are older ones that match."""
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """How many records were shown, and whether there are older ones that match."""
+
+    count: int
+    older: bool = False
+
+
+def logs(remote: Remote, wanted: Wanted, show: Show) -> Shown:
+    """Show stored records, the newest last."""
     times = {"since": wanted.since, "until": wanted.until}
     parameters = wanted.parameters | {name: text for name, text in times.items() if text}
     if wanted.last is None:
+        count = 0
         for rows in remote.oldest_first(parameters):
             show(rows)
-        return False
+            count += len(rows)
+        return Shown(count)
     if not wanted.last:
-        return False
+        return Shown(0)
     found = remote.newest(parameters, wanted.last)
     show(found.rows)
-    return bool(found.next)
+    return Shown(len(found.rows), bool(found.next))
+
+
+def strangers(remote: Remote, names: Iterable[str]) -> list[str]:
+    """A word for each name that nothing here has, with the nearest one that something has."""
+    asked = [name for name in names if not _PATTERN_OR_ID.search(name)]
+    containers = remote.get("containers")["containers"] if asked else []
+    if not containers:
+        return []
+    known = {row[key] for row in containers for key in ("name", "serviceName", "origin")}
+    known |= {row["name"] for row in remote.get("sources")["sources"]} | {"towline", None}
+    return [_stranger(name, known - {None}) for name in asked if name not in known]
+
+
+def _stranger(name: str, known: set[str]) -> str:
+    near = get_close_matches(name, sorted(known), 1)
+    hint = f"; did you mean {visible(near[0])!r}?" if near else ""
+    return f"nothing here is called {name!r}{hint}"
 
 
 async def tail(remote: Remote, wanted: Wanted, show: Show, say: Say) -> None:
     """Show the last records and every new one, until cancelled."""
+    import asyncio
+
     from towline.client.tail import Records, Tail  # a connection's library costs a tenth second
 
+    for stranger in await asyncio.to_thread(strangers, remote, wanted.names):
+        say(f"{stranger} (waiting for it)")
     live = Tail(remote, wanted.parameters, since=wanted.since, last=wanted.last)
     async with aclosing(live.notices()) as notices:
         async for notice in notices:
