@@ -73,6 +73,7 @@ class Gate:
         ingress: str = "",
     ) -> None:
         self._tokens = [(token.hash.lower().encode(), _rank(token)) for token in tokens]
+        self._owners = {token.hash.lower(): token.name for token in tokens}
         self._local = is_loopback(host)
         self._names = {"localhost", host.lower(), *(name.lower() for name in names)}
         self._ingress = ingress
@@ -91,6 +92,12 @@ class Gate:
             text = f"needs the scope {scope}; this token has {SCOPES[rank]}"
             return Refusal(403, "scope_missing", text, 4403)
         return None
+
+    def who(self, asker: Asker) -> str:
+        """Who asks, for the history: a token's name, ingress, or the address."""
+        if asker.token:
+            return self._owners.get(hashlib.sha256(asker.token.encode()).hexdigest(), asker.peer)
+        return "ingress" if asker.peer and asker.peer == self._ingress else asker.peer
 
     def _rank(self, asker: Asker) -> int | Refusal:
         if self._tokens and asker.token:

@@ -16,8 +16,8 @@ _PATIENCE: Final = 10.0
 _decode = msgspec.json.Decoder().decode
 
 
-async def read_object(request: Request) -> dict[str, Any]:
-    """The body as a JSON object; an empty body is an empty one."""
+async def read_bytes(request: Request) -> bytes:
+    """The body as it comes, within bounds."""
     body = bytearray()
     try:
         async with asyncio.timeout(_PATIENCE):
@@ -27,6 +27,12 @@ async def read_object(request: Request) -> dict[str, Any]:
                     raise HTTPException(413, f"a body has at most {MAX_BODY} bytes")
     except TimeoutError as exc:
         raise HTTPException(408, "the body did not come in time") from exc
+    return bytes(body)
+
+
+async def read_object(request: Request) -> dict[str, Any]:
+    """The body as a JSON object; an empty body is an empty one."""
+    body = await read_bytes(request)
     if not body:
         return {}
     try:

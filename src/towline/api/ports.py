@@ -61,3 +61,13 @@ class Towline(Protocol):
 
     def config_text(self) -> str:
         """The file as written, tags unresolved: a `!secret` shows its name and never its value."""
+
+    async def edit(self, text: bytes, etag: str, actor: str) -> dict[str, Any]:
+        """Put another text in the file and apply it; `etag` names the text that it replaces.
+
+        `ConfigError` for a text at fault, `EditError` when the file cannot be edited: nothing was
+        written. The outcome as `reload` gives it.
+        """
+
+    def config_history(self) -> list[dict[str, Any]]:
+        """How attempts to change the configuration ended, newest first."""

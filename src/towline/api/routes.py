@@ -96,7 +96,9 @@ def _table() -> tuple[Endpoint, ...]:
         on("GET", f"{api}/ready", status.ready, "read"),
         on("GET", f"{api}/metrics", metrics.metrics, "read", media_type="text/plain"),
         on("GET", f"{api}/config", configuration.text, "admin", media_type="application/yaml"),
+        on("PUT", f"{api}/config", configuration.edit, "admin"),
         on("POST", f"{api}/config/reload", configuration.reload, "operate"),
+        on("GET", f"{api}/config/history", configuration.history, "read"),
         on("GET", f"{api}/openapi.json", _openapi, "read"),
     )
 

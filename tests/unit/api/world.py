@@ -15,10 +15,11 @@ from towline.api.auth import Gate
 from towline.api.desk import Desk
 from towline.config.settings import Device, Token
 from towline.config.settings import Store as StoreSettings
-from towline.errors import ConfigError, NotFound
+from towline.errors import ConfigError, EditError, NotFound
 from towline.live.viewers import Viewers
 from towline.pipeline.encode import encode, template_of
 from towline.record import Line, Origin, OriginType, Record, time_text
+from towline.runtime.configuration import etag_of
 from towline.status import Health
 from towline.store.log import Store
 
@@ -57,6 +58,8 @@ class World:
         self.version = "1.2.3"
         self.is_ready = True
         self.reload_error: ConfigError | None = None
+        self.text = "version: 1\nbrokers: {home: {password: !secret mqtt}}\n"
+        self.actor = ""
         self.attached: dict[str, tuple[int | None, str | None]] = {}
         self.holders: dict[str, object] = {"mqtt": object()}
         self.clock = NOW
@@ -131,7 +134,16 @@ class World:
         return {"outcome": "applied", "added": [], "changed": ["backends.loki"], "kept": 4}
 
     def config_text(self) -> str:
-        return "version: 1\nbrokers: {home: {password: !secret mqtt}}\n"
+        return self.text
+
+    async def edit(self, text: bytes, etag: str, actor: str) -> dict[str, Any]:
+        if etag not in ("*", etag_of(self.text.encode())):
+            raise EditError("changed_meanwhile", "the file has changed since it was read")
+        self.text, self.actor = text.decode(), actor
+        return await self.reload()
+
+    def config_history(self) -> list[dict[str, Any]]:
+        return [{"at": 1, "actor": "start", "outcome": "applied"}]
 
 
 @asynccontextmanager

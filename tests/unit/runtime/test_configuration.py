@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from towline.config.environment import Overrides
+from towline.errors import ConfigError, EditError, Problem
+from towline.runtime.configuration import Configuration, Options, etag_of
+from towline.runtime.diff import Plan
+from towline.runtime.history import KEPT, History, replace_text
+from towline.runtime.probation import healthy, relapse
+from towline.runtime.reload import Applied, Refused
+
+GOOD = b"version: 1\nsources: {}\n"
+BETTER = b"# a comment\nversion: 1\nsources: {}\n"
+NOTHING = Plan(frozenset({"api"}), frozenset(), frozenset(), frozenset())
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    file = tmp_path / "towline.yaml"
+    file.write_bytes(GOOD)
+    return file
+
+
+def configuration(file: Path | None, home: Path | None = None) -> Configuration:
+    overrides = Overrides(data=str(home) if home else None)
+    found = Configuration(Options(file=file, environment={}, overrides=overrides), {}, {})
+    if home:
+        found.at_home(home)
+    return found
+
+
+def test_an_edit_replaces_the_file_and_keeps_the_text_before(file: Path, tmp_path: Path) -> None:
+    file.chmod(0o640)
+    configuration(file, tmp_path).replace(BETTER, etag_of(GOOD))
+    assert file.read_bytes() == BETTER
+    assert stat.S_IMODE(file.stat().st_mode) == 0o640
+    (kept,) = (tmp_path / "config-history").glob("*.yaml")
+    assert kept.read_bytes() == GOOD
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+
+
+def test_an_edit_goes_through_a_link_and_leaves_the_link(file: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link.yaml"
+    link.symlink_to(file)
+    configuration(link).replace(BETTER, etag_of(GOOD))
+    assert link.is_symlink()
+    assert file.read_bytes() == BETTER
+
+
+def test_an_edit_of_another_text_than_was_read_is_refused(file: Path) -> None:
+    with pytest.raises(EditError, match="has changed"):
+        configuration(file).replace(BETTER, etag_of(b"something else"))
+    assert file.read_bytes() == GOOD
+
+
+def test_an_edit_at_fault_is_refused_and_nothing_is_written(file: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError):
+        configuration(file, tmp_path).replace(b"version: 2\n", etag_of(GOOD))
+    assert file.read_bytes() == GOOD
+    assert not list(tmp_path.glob("config-history/*"))
+
+
+def test_without_a_file_there_is_nothing_to_edit() -> None:
+    with pytest.raises(EditError, match="without a file"):
+        configuration(None).replace(BETTER, "*")
+
+
+def test_a_start_with_a_broken_file_runs_the_last_good_text(file: Path, tmp_path: Path) -> None:
+    configuration(file, tmp_path).keep(BETTER)
+    file.write_bytes(b"version: 1\nsourcs: {}\n")
+    text, _, problems = configuration(file, tmp_path).first()
+    assert text == BETTER
+    assert "sourcs" in problems[0].source
+
+
+def test_a_start_with_a_broken_file_and_no_last_good_text_runs_the_minimum(
+    file: Path, tmp_path: Path
+) -> None:
+    file.write_bytes(b"version: [")
+    text, settings, problems = configuration(file, tmp_path).first()
+    assert text is None
+    assert not settings.sources
+    assert problems
+
+
+def test_a_file_that_is_not_there_is_a_problem_and_no_crash(tmp_path: Path) -> None:
+    _, _, problems = configuration(tmp_path / "none.yaml", tmp_path).first()
+    assert problems[0].code == "missing_file"
+
+
+def test_health_says_whether_what_runs_is_what_the_file_says(file: Path) -> None:
+    found = configuration(file)
+    found.ended(Refused((Problem(code="x", text="no such key", file="a.yaml", line=3),)), "file")
+    assert found.health.reason == "configuration refused: a.yaml:3:1: no such key"
+    found.ended(Applied(NOTHING), "api")
+    assert found.health.state == "up"
+    assert [entry["actor"] for entry in found.history.entries] == ["api", "file"]
+
+
+def test_history_survives_a_restart_a_torn_entry_and_stays_small(tmp_path: Path) -> None:
+    history = History(tmp_path / "h", clock=lambda: 1.0)
+    for number in range(KEPT + 5):
+        history.add("file", {"outcome": str(number)})
+    with (tmp_path / "h" / "history.ndjson").open("a") as out:
+        out.write('{"torn": ')
+    again = History(tmp_path / "h")
+    assert again.entries[0]["outcome"] == str(KEPT + 4)
+    assert len(again.entries) in (KEPT - 1, KEPT)
+
+
+def test_only_the_newest_replaced_texts_are_kept(tmp_path: Path) -> None:
+    now = [0.0]
+
+    def clock() -> float:
+        now[0] += 1
+        return now[0]
+
+    history = History(tmp_path / "h", clock=clock)
+    for number in range(KEPT + 3):
+        history.keep(str(number).encode())
+    texts = sorted(path.read_text() for path in (tmp_path / "h").glob("*.yaml"))
+    assert len(texts) == KEPT
+    assert "0" not in texts
+
+
+def test_a_text_that_cannot_be_written_leaves_the_file_whole(tmp_path: Path) -> None:
+    target = tmp_path / "folder"
+    target.mkdir()
+    with pytest.raises(OSError, match="directory"):
+        replace_text(target, b"x")
+    assert not list(tmp_path.glob(".*.part"))
+
+
+async def no_time(_: float) -> None:
+    return
+
+
+def part(state: str, reason: str | None = None) -> dict[str, str | None]:
+    return {"state": state, "reason": reason}
+
+
+async def test_probation_names_the_part_that_was_well_before_and_is_not_now() -> None:
+    before = healthy(
+        {"backends.a": part("up"), "backends.b": part("degraded"), "store": part("up")}
+    )
+    now = {"backends.a": part("degraded", "refused"), "backends.b": part("degraded")}
+    found = await relapse(before, lambda: now, 60, sleep=no_time)
+    assert found is not None
+    assert (found.key, found.reason) == ("backends.a", "refused")
+
+
+async def test_probation_is_passed_by_what_is_well_new_or_removed() -> None:
+    before = frozenset({"backends.a", "backends.gone"})
+    now = {"backends.a": part("up"), "backends.new": part("degraded")}
+    assert await relapse(before, lambda: now, 60, sleep=no_time) is None
