@@ -212,3 +212,25 @@ async def test_a_data_folder_that_cannot_be_used_ends_the_start_with_clear_words
     )
     with pytest.raises(StoreError, match="cannot use the data folder"):
         await towline.run()
+
+
+async def test_a_change_that_makes_a_healthy_backend_fail_is_taken_back(
+    engine: Engine, broker: Broker, containers: Containers, tmp_path: Path
+) -> None:
+    file = tmp_path / "towline.yaml"
+    keep = '  keep: {type: mqtt, broker: home, topic: "probation/{service}"}'
+    good = text(engine, broker, keep, more="apply: {watch: 1s}\n")
+    file.write_text(good)
+    with broker.listen("probation/#") as listener:
+        async with running(file, tmp_path / "data") as towline:
+            containers.run(NUMBERS, name="probation")
+            await auntil(lambda: messages(listener, "probation"))
+            file.write_text(good.replace(broker.url, f"mqtt://127.0.0.1:{free_port()}"))
+            outcome = await towline.reload_file("test")
+            assert "rolled back" in str(outcome)
+            assert towline.status()["configuration"]["state"] == "degraded"
+            seen = len(messages(listener, "probation"))
+            await auntil(lambda: len(messages(listener, "probation")) > seen + 50)
+            found = await stored(towline, "probation")
+    assert found == list(range(1, len(found) + 1))
+    assert set(numbers(messages(listener, "probation"))) >= set(found)
