@@ -19,7 +19,7 @@ DEMO = """version: 1
 device: {id: pi, name: Living room Pi}
 sources: {demo: {type: demo, interval: 50ms}}
 """
-_MAIN = "from towline.cli import main; main()"
+MAIN = "from towline.cli import main; main()"
 _OURS = ("TOWLINE_", "MQTT_", "DOCKER_", "LOG_DIR", "NO_COLOR")
 
 
@@ -34,7 +34,7 @@ def towline(
 ) -> subprocess.CompletedProcess[str]:
     """One command, to its end."""
     return subprocess.run(
-        [sys.executable, "-c", _MAIN, *arguments],
+        [sys.executable, "-c", MAIN, *arguments],
         cwd=folder,
         env=environment(**(env or {})),
         capture_output=True,
@@ -61,7 +61,7 @@ class Run:
     def command(self) -> list[str]:
         """The command line of the process."""
         options = ["--config", str(self.file), "--data", str(self.data), "--listen", self.listen]
-        return [sys.executable, "-c", _MAIN, "run", *options]
+        return [sys.executable, "-c", MAIN, "run", *options]
 
     @property
     def said(self) -> str:
@@ -105,7 +105,7 @@ def running(folder: Path, config: str = DEMO, **given: str) -> Iterator[Run]:
 def tail_of(run: Run, log: Path, *arguments: str, env: Mapping[str, str] | None = None) -> Process:
     """A `towline tail --json` that was started; records go to `log`, the rest to `log.err`."""
     shell = 'exec "$@" 2>"$0"'
-    command = ["sh", "-c", shell, f"{log}.err", sys.executable, "-c", _MAIN, "tail", "--json"]
+    command = ["sh", "-c", shell, f"{log}.err", sys.executable, "-c", MAIN, "tail", "--json"]
     process = Process([*command, *arguments], log, env={"TOWLINE_URL": run.url, **(env or {})})
     process.start()
     return process

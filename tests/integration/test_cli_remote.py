@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import pty
 import re
 import signal
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,9 +19,10 @@ from typing import ClassVar
 
 import pytest
 
-from tests.integration.cli_run import DEMO, Run, rows, running, tail_of, towline
+from tests.integration.cli_run import DEMO, MAIN, Run, rows, running, tail_of, towline
 from tests.real.broker import free_port
 from tests.real.until import until
+from towline import open_store
 
 
 @pytest.fixture(scope="module")
@@ -197,6 +201,31 @@ def test_a_towline_that_wants_a_token_says_so_and_takes_it(tmp_path: Path) -> No
             assert len(wrong.stderr.splitlines()) == 1
         assert run.ask("status", TOWLINE_TOKEN="sesame").returncode == 0
         assert towline("logs", "--url", f"localhost:{port}", "--token", "sesame").returncode == 0
+
+
+async def test_what_does_not_fit_on_a_page_is_shown_in_order_all_the_same(tmp_path: Path) -> None:
+    async with open_store(tmp_path / "data") as log:
+        for number in range(25_000):
+            log.system(f"row {number}")
+    with running(tmp_path, "version: 1\nsources: {}\n") as run:
+        for count in ("24000", "all"):
+            found = [each["message"] for each in run.records("-n", count, "--text", "row ")]
+            least = 1000 if count == "24000" else 0
+            assert found == [f"row {number}" for number in range(least, 25_000)]
+
+
+@pytest.mark.parametrize(("variable", "coloured"), [("LANG", True), ("NO_COLOR", False)])
+def test_colours_are_for_terminals_whose_owner_wants_them(
+    run: Run, variable: str, coloured: bool
+) -> None:
+    ours, theirs = pty.openpty()
+    environment = {"TOWLINE_URL": run.url, "TERM": "xterm", variable: "C"}
+    command = [sys.executable, "-c", MAIN, "logs", "-n", "1"]
+    with os.fdopen(theirs) as terminal:
+        subprocess.run(command, stdout=terminal, env=environment, check=True, timeout=30)
+    shown = os.read(ours, 65536)
+    os.close(ours)
+    assert (b"\x1b[" in shown) == coloured
 
 
 def test_tail_shows_the_last_and_goes_on_until_interrupted(run: Run, tmp_path: Path) -> None:
