@@ -243,6 +243,18 @@ def test_tail_shows_the_last_and_goes_on_until_interrupted(run: Run, tmp_path: P
     assert [each["id"] for each in found] == stored[begin : begin + len(found)]
 
 
+def test_stored_and_live_records_meet_without_a_hole_or_a_repeat(tmp_path: Path) -> None:
+    with running(tmp_path / "run", DEMO.replace("50ms", "1ms")) as run:
+        until(lambda: len(run.records("--since", "1h")) > 1000, 60)
+        log = tmp_path / "tail"
+        process = tail_of(run, log, "-n", "all")
+        until(lambda: len(rows(log)) > 3000, 60, pause=0.2)
+        process.signal(signal.SIGINT)
+        until(lambda: not process.running)
+        found = [each["id"] for each in rows(log)]
+        assert found == [each["id"] for each in run.records("-n", "all")][: len(found)]
+
+
 def test_tail_comes_back_after_a_kill_with_every_record_once(tmp_path: Path) -> None:
     with running(tmp_path / "run") as run:
         log = tmp_path / "tail"
