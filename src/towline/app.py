@@ -10,7 +10,6 @@ from functools import partial
 from typing import Any
 
 from towline import __version__
-from towline.broker.connection import Connection
 from towline.config.kinds import Surroundings
 from towline.config.settings import Device, Settings
 from towline.config.watch import changes
@@ -187,6 +186,8 @@ class Towline:
         )
         match room:
             case "brokers":
+                from towline.broker.connection import Connection  # paho costs 3 MB
+
                 return Connection(name, config.own, config.device.id)
             case "backends":
                 backend = BACKENDS[config.type].open(name, config.config, around)
