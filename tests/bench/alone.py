@@ -39,9 +39,9 @@ class FeedOne:
 async def read(path: str, seconds: float, ids: list[str]) -> None:
     """Follow the containers; measure from the second second on."""
     count = Count()
+    engine = Address.parse(f"unix://{path}")
     streams = [
-        await open_stream(Address(path=path), API.format(id_, "follow=1&tail=0"), count.feeder())
-        for id_ in ids
+        await open_stream(engine, API.format(id_, "follow=1&tail=0"), count.feeder()) for id_ in ids
     ]
     await asyncio.sleep(1)
     rows, at, cpu = count.rows, time.monotonic(), time.process_time()

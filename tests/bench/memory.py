@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import urllib.request
@@ -98,9 +99,10 @@ def _page(towline: Running) -> ExitStack:
 
 def _imports() -> Table:
     stages = [f"{name}={code}" for name, code in STAGES]
-    done = subprocess.run(
-        [sys.executable, "-c", _PROGRAM, *stages], check=True, stdout=subprocess.PIPE, text=True
-    )
+    command = [sys.executable, "-c", _PROGRAM, *stages]
+    env = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=env)  # compiles
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=env)
     table = Table("memory: of imports, MB", ("after importing", "RSS", "more", "PSS"))
     before = 0.0
     for row in done.stdout.splitlines():

@@ -20,6 +20,8 @@ def tables(ground: Ground) -> Iterator[Table]:
     spent: list[float] = []
     ground.write(10)
     try:
+        with Running(ground, "startup-first"):  # what is compiled now is there for the others
+            pass
         for number in range(ground.size.starts):
             towline = Running(ground, f"startup-{number}").launch()
             try:
