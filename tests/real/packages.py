@@ -28,7 +28,12 @@ ENGINE = (
 IMAGE = (Tool("busybox", "busybox-static", "the content of their image"),)
 BROKER = (Tool("mosquitto", "mosquitto", "an MQTT broker"),)
 CLIENTS = (Tool("mosquitto_sub", "mosquitto-clients", "to look at MQTT messages"),)
+GIT = (
+    Tool("git", "git", "a configuration that follows a repository"),
+    Tool("ssh", "openssh-client", "repositories over ssh"),
+)
 TESTS = (
+    Tool("sshd", "openssh-server", "tests of repositories over ssh"),
     Tool("chromium", "chromium", "tests of the page"),
     Tool("jq", "jq", "tests that stored files are plain JSON"),
     Tool("zstd", "zstd", "tests that compressed files are plain zstd"),
@@ -36,7 +41,7 @@ TESTS = (
 LISTS = Path("/var/lib/apt/lists")
 QUIET = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
 
-ALL = (*ENGINE, *IMAGE, *BROKER, *CLIENTS, *TESTS)
+ALL = (*ENGINE, *IMAGE, *BROKER, *CLIENTS, *GIT, *TESTS)
 
 
 def missing(tools: Iterable[Tool], which: Callable[[str], str | None] = shutil.which) -> list[Tool]:

@@ -30,6 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "backends": SHARED | {"config", "broker"},
     "runtime": STORED | {"broker", "delivery"},
     "api": STORED | {"delivery", "live", "runtime"},
+    "gitops": SHARED | {"config"},
     "own_log": SHARED,
     "client": SHARED,
     "kinds": {"config", "sources", "backends"},

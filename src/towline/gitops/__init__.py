@@ -1,0 +1,1 @@
+"""The configuration folder follows a repository: one tree per commit, checked before it is used."""
