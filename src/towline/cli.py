@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import sys
 import time
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TextIO
 import click
 
 from towline import __version__
+from towline.commands.options import count, filters, remote_options
 from towline.errors import ClientError, ConfigError, Declined, NoAnswer, StartError, StoreError
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ DEFAULT_FILE: Final = Path("config/towline.yaml")
 FAULT, NOBODY = 1, 2
 """Exit codes. Click, too, ends with the second when the command line is wrong."""
 
-_LEVELS = click.Choice(["trace", "debug", "info", "warn", "error", "fatal"], case_sensitive=False)
 _OPTIONS: Final = {"regex": "--grep", "minLevel": "--min-level", "since": "--since"} | {
     name: f"--{name}" for name in ("until", "level", "text")
 }
@@ -131,58 +130,17 @@ def check(files: tuple[Path, ...], form: str) -> None:
     sys.exit(FAULT if any(found.values()) else 0)
 
 
-def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    def decorate(command: Any) -> Any:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
-
-
-_remote = _options(
-    click.option(
-        "--url",
-        envvar="TOWLINE_URL",
-        default="http://127.0.0.1:8099",
-        show_default=True,
-        help="Which Towline to ask.",
-    ),
-    click.option("--token", envvar="TOWLINE_TOKEN", default="", help="Where it wants one."),
-)
-_filters = _options(
-    click.argument("names", nargs=-1, metavar="[CONTAINER|SERVICE]..."),
-    click.option("--since", default="", metavar="TIME", help="From then on: 1h, 7d, 2026-01-31."),
-    click.option("--level", type=_LEVELS, multiple=True, help="This level alone; may be repeated."),
-    click.option("--min-level", type=_LEVELS, default=None, help="This level and worse."),
-    click.option("--grep", default="", metavar="REGEX", help="Lines in which this pattern occurs."),
-    click.option("--text", default="", help="Lines in which this text occurs."),
-    click.option("--json", "as_json", is_flag=True, help="One JSON object a line, as stored."),
-)
-
-
-class _Count(click.ParamType[int]):
-    """A number of records, or `all`."""
-
-    name = "number"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> int:
-        if isinstance(value, int):
-            return value
-        if value == "all":
-            return -1
-        if not re.fullmatch(r"\d{1,9}", value, re.ASCII):
-            self.fail("expected a number, or all", param, ctx)
-        return int(value)
-
-
 @main.command()
-@_filters
+@filters
 @click.option("--until", default="", metavar="TIME", help="Before then.")
 @click.option(
-    "-n", "last", type=_Count(), help="How many, or all. [default: 100; all with --since]"
+    "-n",
+    "last",
+    callback=count,
+    metavar="NUMBER",
+    help="How many, or all. [default: 100; all with --since]",
 )
-@_remote
+@remote_options
 def logs(url: str, token: str, as_json: bool, **given: Any) -> None:
     """Show stored records, the newest last.
 
@@ -201,11 +159,15 @@ def logs(url: str, token: str, as_json: bool, **given: Any) -> None:
 
 
 @main.command()
-@_filters
+@filters
 @click.option(
-    "-n", "last", type=_Count(), help="How many old ones first. [default: 10; all with --since]"
+    "-n",
+    "last",
+    callback=count,
+    metavar="NUMBER",
+    help="How many old ones first. [default: 10; all with --since]",
 )
-@_remote
+@remote_options
 def tail(url: str, token: str, as_json: bool, **given: Any) -> None:
     """Show records as they come, until Ctrl-C.
 
@@ -225,7 +187,7 @@ def tail(url: str, token: str, as_json: bool, **given: Any) -> None:
 
 @main.command()
 @click.option("--json", "as_json", is_flag=True, help="As the API tells it.")
-@_remote
+@remote_options
 def status(url: str, token: str, as_json: bool) -> None:
     """Show how every component is.
 
