@@ -34,6 +34,7 @@ class Problem:
 
     `line` and `column` count from one. `path` is the way to the value in the YAML tree.
     `source` is the offending line as written; `hint` is the nearest valid word or the remedy.
+    `severity` is `error`, or `warning` for what is odd and yet can be used.
     """
 
     code: str
@@ -44,6 +45,7 @@ class Problem:
     path: tuple[Hashable, ...] = ()
     source: str = ""
     hint: str = ""
+    severity: str = "error"
 
 
 def _place(problem: Problem) -> str:

@@ -16,6 +16,7 @@ from towline.broker.server import Server, client_id, server
 from towline.broker.session import Login
 from towline.broker.topics import status_topic
 from towline.broker.window import Message, Mids
+from towline.config.fields import plain
 from towline.config.settings import Broker
 from towline.errors import DeliveryError, Rejected, Retryable
 from towline.status import Health
@@ -69,7 +70,7 @@ class Connection:
         self._login = Login(
             broker=name,
             client_id=client_id(settings, device),
-            username=settings.username,
+            username=plain(settings.username),
             password=settings.password.reveal(),
             keep_alive=max(1, round(settings.keep_alive)),
             clean_session=settings.clean_session,

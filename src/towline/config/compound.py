@@ -15,8 +15,12 @@ from typing import Any, Final
 import voluptuous as vol
 
 from towline.config.faults import Fault, expected, shown
+from towline.config.settings import Secret
 
 Validator = Callable[[Any], Any]
+KEEPERS: Final[list[Any]] = []
+"""Validators that take a `Secret` as it is; all others get its text, which no message shows."""
+
 Checked = tuple[Any, list[vol.Invalid]]
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -29,6 +33,8 @@ def checked(validator: Any, value: Any) -> Checked:
     """What a validator makes of a value, and its faults; a compound one keeps its sound parts."""
     if isinstance(validator, Compound):
         return validator.check(value)
+    if isinstance(value, Secret) and not any(validator is keeper for keeper in KEEPERS):
+        value = value.reveal()
     is_ours = callable(validator) and not isinstance(validator, type)
     try:
         return (validator if is_ours else vol.Schema(validator))(value), []

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
 
 import voluptuous as vol
 
 from towline.config.faults import Fault, shown
 from towline.config.kinds import Kinds
+from towline.config.places import UNREAD
+from towline.config.settings import Match, Route
+
+Claim = tuple[str, tuple[str, ...], frozenset[str]]
+"""Who needs something alone, where that is written, and what it is."""
+
+_EVERYTHING: Final = Match()
+_PORT = re.compile(r"port (?:(.*):)?(\d+)")
+_EVERY_ADDRESS: Final = frozenset({"", "0.0.0.0", "::"})
 
 
 def crosscheck(
@@ -23,18 +34,27 @@ def crosscheck(
     ]
     return [
         *_routes(data),
+        *_unreachable(sound.get("routes", ())),
         *(
             fault
             for section, name, entry, kind in entries
             for need in sorted(kind.needs(entry.config))
             for fault in _need(data, section, name, need)
         ),
-        *_claims((f"{s}.{n}", (s, n), kind.claims(entry.config)) for s, n, entry, kind in entries),
+        *_claims(
+            [
+                *_own_claims(sound),
+                *((f"{s}.{n}", (s, n), kind.claims(entry.config)) for s, n, entry, kind in entries),
+            ]
+        ),
     ]
 
 
-def _names(data: Mapping[str, Any], section: str) -> list[str]:
+def _names(data: Mapping[str, Any], section: str) -> list[str] | None:
+    """The names in a section; None where it could not be read."""
     held = data.get(section)
+    if held is UNREAD:
+        return None
     return list(held) if isinstance(held, dict) else []
 
 
@@ -61,22 +81,64 @@ def _need(data: Mapping[str, Any], section: str, name: str, need: str) -> Iterat
 
 
 def _unknown(
-    word: object, what: str, known: list[str], path: tuple[str | int, ...]
+    word: object, what: str, known: list[str] | None, path: tuple[str | int, ...]
 ) -> Iterator[vol.Invalid]:
-    if isinstance(word, str) and word not in known:
+    if known is not None and isinstance(word, str) and word not in known:
         text = f"the {what} {shown(word)} is not defined"
         hint = "" if known else f"no {what} is defined"
         yield Fault(f"unknown_{what}", text, path=path, hint=hint, word=word, known=known)
 
 
-def _claims(
-    parts: Iterator[tuple[str, tuple[str, str], frozenset[str]]],
-) -> Iterator[vol.Invalid]:
+def _unreachable(routes: Sequence[Route]) -> Iterator[vol.Invalid]:
+    """Routes that no record can come to, because an earlier one keeps all that they match."""
+    kept: dict[Match, int] = {}
+    for number, route in enumerate(routes, 1):
+        everything = kept.get(_EVERYTHING)
+        keeper = everything or kept.get(route.match)
+        if keeper:
+            which = "everything" if everything else "the same"
+            text = f"no record comes here: route {keeper} is final and matches {which}"
+            path = ("routes", number - 1)
+            yield Fault("unreachable_route", text, path=path, hint="put it above that one")
+        elif route.final:
+            kept[_EVERYTHING if is_everything(route.match) else route.match] = number
+
+
+def is_everything(match: Match) -> bool:
+    """Whether a match holds for every record."""
+    return match == _EVERYTHING or match == replace(_EVERYTHING, name=("*",))
+
+
+def _own_claims(sound: Mapping[str, Any]) -> Iterator[Claim]:
+    """What the API and the brokers hold alone. Of two clients with one id a broker drops one."""
+    if "api" in sound:
+        api = sound["api"]
+        yield "api", ("api", "listen"), frozenset({f"port {api.host}:{api.port}"})
+    device = sound["device"].id if "device" in sound else ""
+    for name, broker in sound.get("brokers", {}).items():
+        client = broker.client_id.replace("{device}", device)
+        claims = frozenset(f"the client id {client!r} at {server}" for server in broker.servers)
+        yield f"brokers.{name}", ("brokers", name, "client_id"), claims
+
+
+def _claims(parts: Iterable[Claim]) -> Iterator[vol.Invalid]:
     """Two parts that must each hold the same thing alone; the second one is at fault."""
-    holders: dict[str, str] = {}
+    holders: dict[str, list[tuple[str, str]]] = {}
     for name, path, claims in parts:
         for claim in sorted(claims):
-            holder = holders.setdefault(claim, name)
-            if holder != name:
+            port = _PORT.fullmatch(claim)
+            if port and port[2] == "0":
+                continue
+            thing, host = (f"port {port[2]}", port[1] or "") if port else (claim, "")
+            held = holders.setdefault(thing, [])
+            holder = next((who for who, at in held if _same_host(at, host) and who != name), None)
+            if holder is not None:
                 text = f"{name} and {holder} both need {claim} for themselves"
                 yield Fault("held_twice", text, path=path, at_key=True)
+                break
+            held.append((name, host))
+
+
+def _same_host(one: str, other: str) -> bool:
+    """Whether two addresses to listen on overlap; each overlaps with the one for all."""
+    return one == other or bool({one, other} & _EVERY_ADDRESS)

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from towline.config.places import Path
 from towline.config.schema import DEFAULT_SOURCES
-from towline.config.tree import Path
 
 _BAD_IN_ID = re.compile(r"[^A-Za-z0-9_.-]")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")

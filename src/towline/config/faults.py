@@ -7,11 +7,15 @@ from difflib import get_close_matches
 
 import voluptuous as vol
 
+from towline.config.settings import Secret
+
 _LONGEST_SUGGESTION = 40
 
 
 class Fault(vol.Invalid):  # type: ignore[misc, unused-ignore]
     """What is wrong with one value. `at_key`: the key is the offender, not what it holds.
+
+    `severity` is `error`, or `warning` for what is odd and yet can be used.
 
     The nearest of `known` words to `word` is looked for only when somebody reads `hint`: a file
     may hold thousands of faults, of which few are shown.
@@ -27,10 +31,12 @@ class Fault(vol.Invalid):  # type: ignore[misc, unused-ignore]
         word: object = "",
         known: Iterable[str] = (),
         at_key: bool = False,
+        severity: str = "error",
     ) -> None:
         super().__init__(text, list(path))
         self.code = code
         self.at_key = at_key
+        self.severity = severity
         self._hint = hint
         self._word = word
         self._known = tuple(known)
@@ -56,6 +62,8 @@ def shown(value: object) -> str:
         return str(value).lower()
     if isinstance(value, int | float):
         return f"the number {value}"
+    if isinstance(value, Secret):
+        return "'***'"
     if isinstance(value, str):
         return repr(value) if len(value) <= _LONGEST_SUGGESTION else repr(value[:37] + "...")
     names = {dict: "a mapping", list: "a list", type(None): "nothing"}

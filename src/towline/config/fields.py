@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from towline.config.compound import A_NAME, NAME, ByType, Mapping, Validator
+from towline.config.compound import A_NAME, KEEPERS, NAME, ByType, Mapping, Validator
 from towline.config.faults import Fault, expected, shown
 from towline.config.settings import Secret
 from towline.record import LEVELS
@@ -35,9 +35,9 @@ _WORDS_FOR_FALSE = frozenset({"no", "off", "n", "false"})
 
 
 def text(value: Any) -> str:
-    """Any text. A whole number is taken as it was written; a secret stays a `Secret`."""
+    """Any text. A whole number is taken as it was written."""
     if isinstance(value, str):
-        return value
+        return plain(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     hint = "put it in quotes" if isinstance(value, bool | float) else ""
@@ -59,6 +59,14 @@ def secret(value: Any) -> Secret:
     except Fault:
         # Whatever stands there may be the secret.
         raise Fault("wrong_value", "expected text", hint="put it in quotes") from None
+
+
+def discreet_text(value: Any) -> str:
+    """Any text; a secret stays a `Secret`."""
+    return value if isinstance(value, Secret) else text(value)
+
+
+KEEPERS.extend((secret, discreet_text))
 
 
 def plain(value: str) -> str:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from towline.config.files import EVERY
+
 _MOST_LINKS: Final = 40
 
 
@@ -18,6 +20,10 @@ class Watched:
     folders: tuple[Path, ...]
     names: frozenset[str]
     inodes: frozenset[tuple[int, int]]
+
+    def matters(self, name: str) -> bool:
+        """Whether something that has happened to a name in one of the folders is of interest."""
+        return name in self.names or (EVERY in self.names and name.endswith(".yaml"))
 
 
 def watched(files: Iterable[Path]) -> Watched:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from towline.config.faults import Fault
 from towline.config.settings import Device
 
 
@@ -29,7 +30,8 @@ class Kind:
 
     `schema` checks the mapping without its `type` and returns the arguments of `config`, a frozen
     dataclass. `open(name, config, surroundings)` builds the component and opens nothing.
-    `needs` names components it leans on, `claims` what it must hold alone.
+    `needs` names components it leans on, `claims` what it must hold alone ("port 0.0.0.0:514").
+    `doubts` are warnings: faults of severity `warning`, with the path below the component.
     """
 
     schema: Callable[[Any], Any]
@@ -37,6 +39,7 @@ class Kind:
     open: Callable[[str, Any, Surroundings], Any]
     needs: Callable[[Any], frozenset[str]] = lambda _: frozenset()
     claims: Callable[[Any], frozenset[str]] = lambda _: frozenset()
+    doubts: Callable[[Any], Iterable[Fault]] = lambda _: ()
 
 
 Kinds = Mapping[str, Kind]

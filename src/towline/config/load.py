@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-import voluptuous as vol
-
 from towline.config.compound import checked
 from towline.config.crosscheck import crosscheck
-from towline.config.environment import Names, Overrides, complete
-from towline.config.faults import Fault
+from towline.config.doubts import doubtful
+from towline.config.environment import Overrides, complete
+from towline.config.include import Reading
 from towline.config.kinds import Kinds
+from towline.config.places import UNREAD
+from towline.config.placing import is_unread, placed
+from towline.config.reader import Read, nothing
 from towline.config.schema import schema
 from towline.config.settings import Settings, Store, Upkeep
-from towline.config.tags import Read, Secrets, env_var, nothing
 from towline.config.text import read_text
-from towline.config.tree import UNREAD, Tree, parse
 from towline.errors import ConfigError, Problem
 
 MOST_PROBLEMS: Final = 100
@@ -38,56 +39,35 @@ def load(
     overrides: Overrides = _NO_OVERRIDES,
     read: Read = nothing,
     host_name: str = "towline",
+    warn: Callable[[Problem], None] = lambda _: None,
+    disk_size: Callable[[Path], int | None] = lambda _: None,
 ) -> Settings:
     """Settings of a file's text, or `ConfigError` with every problem. None: there is no file.
 
-    `folder` is the configuration folder, above which no secrets are looked for (default: the
-    file's own). `read` gives the content of a file beside it.
+    `folder` is the configuration folder, above which no secrets are looked for and out of which
+    nothing is included (default: the file's own). `read` gives the content of files; a `Files`
+    also sees folders, links and rights. `warn` is told what is odd and yet can be used;
+    `disk_size` tells how much the disk of a folder holds in all.
     """
     own = file.parent if file else Path()
-    secrets = Secrets(read, own, folder or own)
-    tree = _tree(text, str(file or ""), {"!secret": secrets, "!env_var": env_var(environment)})
-    problems = [*tree.problems, *secrets.problems]
+    reading = Reading(read, folder or own, environment, warn)
+    tree = reading.tree(read_text(_NO_FILE if text is None else text, str(file or "")), own)
+    problems = [*tree.problems, *reading.secrets.problems]
     if not isinstance(tree.data, dict):
         wanted = "expected a mapping that begins with version: 1"
-        raise ConfigError([*problems, tree.problem("wrong_value", wanted, ())])
+        unread = tree.data is UNREAD and problems
+        raise ConfigError(problems if unread else [tree.problem("wrong_value", wanted, ())])
     data, names = complete(tree.data, environment, overrides, host_name)
     found, faults = checked(schema(sources, backends), data)
     faults += crosscheck(data, found, sources, backends)
-    faults = [fault for fault in faults if not _is_unread(data, fault.path)]
-    problems += [_problem(tree, names, fault) for fault in faults[:MOST_PROBLEMS]]
+    faults = [fault for fault in faults if not is_unread(data, fault.path)]
+    problems += [placed(tree, names, data, fault) for fault in faults[:MOST_PROBLEMS]]
+    doubts = islice(doubtful(found or {}, sources, backends, disk_size), MOST_PROBLEMS)
+    for warning in sorted((placed(tree, names, data, each) for each in doubts), key=_order):
+        warn(warning)
     if problems:
         raise ConfigError(sorted(problems, key=_order)[:MOST_PROBLEMS])
     return _settings(found)
-
-
-def _tree(text: bytes | str | None, file: str, tags: Mapping[str, Any]) -> Tree:
-    return parse(read_text(_NO_FILE if text is None else text, file), tags)
-
-
-def _is_unread(data: Any, path: Iterable[Any]) -> bool:
-    """Whether a fault is about a value that could not be read: of that the tree has spoken."""
-    for step in path:
-        if not isinstance(data, dict | list):
-            break
-        try:
-            data = data[step]
-        except (LookupError, TypeError):
-            return False
-    return data is UNREAD or (isinstance(data, list) and UNREAD in data)
-
-
-def _problem(tree: Tree, names: Names, fault: vol.Invalid) -> Problem:
-    path = tuple(fault.path)
-    code, hint, at_key = "wrong_value", "", False
-    if isinstance(fault, Fault):
-        code, hint, at_key = fault.code, fault.hint, fault.at_key
-    said = next((names[path[:end]] for end in range(len(path), 0, -1) if path[:end] in names), None)
-    if said is None:
-        return tree.problem(code, str(fault.msg), path, hint=hint, at_key=at_key)
-    return Problem(
-        code=code, text=f"{said.name}: {fault.msg}", path=path, source=said.source, hint=hint
-    )
 
 
 def _order(problem: Problem) -> tuple[str, int, int]:

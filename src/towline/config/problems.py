@@ -32,6 +32,7 @@ def as_json(problems: Iterable[Problem]) -> list[dict[str, Any]]:
     """The shape that the API and `check` give to programs."""
     return [
         {
+            "severity": problem.severity,
             "code": problem.code,
             "message": problem.text,
             "file": problem.file,
@@ -52,7 +53,8 @@ def as_annotations(problems: Iterable[Problem]) -> str:
 
 def _block(problem: Problem) -> str:
     path = path_text(problem.path)
-    head = f"{_place(problem)}{_showable(problem.text)}" + (f" (at {path})" if path else "")
+    said = "warning: " if problem.severity == "warning" else ""
+    head = f"{_place(problem)}{said}{_showable(problem.text)}" + (f" (at {path})" if path else "")
     lines = [head]
     if problem.source:
         lines.append(f"    {_showable(problem.source)}")
@@ -79,7 +81,7 @@ def _stand_in(found: re.Match[str]) -> str:
 def _annotation(problem: Problem) -> str:
     hint = f" ({problem.hint})" if problem.hint else ""
     where = f"file={_property(problem.file)},line={problem.line},col={problem.column}"
-    return f"::error {where if problem.file else ''}::{_data(problem.text + hint)}"
+    return f"::{problem.severity} {where if problem.file else ''}::{_data(problem.text + hint)}"
 
 
 def _data(text: str) -> str:

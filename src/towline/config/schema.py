@@ -14,6 +14,7 @@ from towline.config.fields import (
     HOST,
     boolean,
     compile_regex,
+    discreet_text,
     duration,
     listen,
     name,
@@ -202,7 +203,7 @@ _BROKER = Into(
     Mapping(
         {
             vol.Required("servers"): Listing(_server, least=1, most=16),
-            vol.Optional("username", default=""): text,
+            vol.Optional("username", default=""): discreet_text,
             vol.Optional("password", default=""): secret,
             vol.Optional("client_id", default="towline-{device}"): template("device"),
             vol.Optional("keep_alive", default="60s"): _keep_alive,

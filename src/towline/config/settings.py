@@ -9,26 +9,46 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, Self
 
 
 class Secret(str):
-    """A text that must not be shown: `repr` and `format` give `***`; `reveal` gives the value."""
+    """A text that is never shown: whoever reads it as a text gets `***`, also as JSON.
 
-    __slots__ = ()
+    Equal secrets are equal, so that a changed one is seen. It cannot be pickled.
+    """
 
-    def __repr__(self) -> str:
-        return "'***'"
+    __slots__ = ("_value",)
+    _value: str
 
-    def __str__(self) -> str:
-        return "***"
-
-    def __format__(self, spec: str) -> str:
-        return format("***", spec)
+    def __new__(cls, value: str) -> Self:
+        """Hide a text; an empty one stays empty, and a secret the same secret."""
+        found = value.reveal() if isinstance(value, Secret) else value
+        made = super().__new__(cls, "***" if found else "")
+        made._value = found
+        return made
 
     def reveal(self) -> str:
         """The real value, for the one place that sends it."""
-        return str.__str__(self)
+        return self._value
+
+    def __eq__(self, other: object) -> bool:
+        return self._value == (other._value if isinstance(other, Secret) else other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memory: object) -> Self:
+        return self
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError("a secret cannot be pickled")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

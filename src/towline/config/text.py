@@ -10,6 +10,9 @@ from towline.errors import ConfigError, Problem
 
 MOST_BYTES: Final = 1 << 20
 _LONGEST_QUOTE: Final = 400
+_LONGEST_SECRET: Final = 100
+"""Lines within which a secret of several lines begins: longer than any key in PEM."""
+
 
 # What libyaml counts as the end of a line (yaml_private.h: IS_BREAK), so that places agree.
 _BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
@@ -20,8 +23,17 @@ _FORBIDDEN = re.compile(
 _PRIVATE = re.compile(
     r"(?i)\b((?:[\w-]*(?:password|passphrase|secret|token|key|hash))[\"']?\s*:\s+)(?!!)([^\s,}#][^,}#]*)"
 )
+# An encrypted value, and what a variable of a secret's key is by default.
+_BEHIND_TAG = re.compile(
+    r"(?i)(!encrypted\s+|(?:password|passphrase|secret|token|key|hash)[\"']?\s*:\s+!env_var\s+\S+\s+)"
+    r"([^\s,}#][^,}#]*)"
+)
+_HOLDS_SECRET = re.compile(
+    r"(?i)^\s*(?:-\s+)*[\"']?[\w-]*(?:password|passphrase|secret|token|key|hash)[\"']?\s*:"
+)
 _PASSWORD_IN_URL = re.compile(r"(://[^\s/@:]*:)([^\s/@]+)(?=@)")
 _ALL_BUT_KEY = re.compile(r"^(\s*[\w.-]+:\s+|)(\S.*)")
+_ALL = re.compile(r"^(\s*)(\S.*)")
 
 
 class Text:
@@ -40,7 +52,19 @@ class Text:
         if not 0 < number <= len(self._lines):
             return ""
         line = self._private.sub(_starred, self._lines[number - 1][:_LONGEST_QUOTE])
+        line = _BEHIND_TAG.sub(_starred, line)
+        if self._goes_on(number):
+            line = _ALL.sub(_starred, line)
         return _PASSWORD_IN_URL.sub(_starred, line)
+
+    def _goes_on(self, number: int) -> bool:
+        """Whether a line belongs to a secret that began in a line above: a block, a long text."""
+        lines = self._lines or []
+        indent = _indent(lines[number - 1])
+        for line in reversed(lines[max(number - 1 - _LONGEST_SECRET, 0) : number - 1]):
+            if line.strip() and _indent(line) < indent:
+                return bool(_HOLDS_SECRET.match(line))
+        return False
 
     def is_tab_indented(self, number: int) -> bool:
         """Whether a tab stands among what indents a line."""
@@ -55,6 +79,7 @@ class Text:
         *,
         path: tuple[Hashable, ...] = (),
         hint: str = "",
+        severity: str = "error",
     ) -> Problem:
         """A problem at a place (line, column) of this text."""
         line, column = place
@@ -67,7 +92,12 @@ class Text:
             path=path,
             source=self.line(line),
             hint=hint,
+            severity=severity,
         )
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
 
 
 def _starred(found: re.Match[str]) -> str:

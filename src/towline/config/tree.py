@@ -6,21 +6,21 @@ dies of a deep document, so depth, nodes and aliases are bounded before anything
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
 import yaml
 
 from towline.config.faults import Fault
+from towline.config.places import UNREAD, Path, Place, Spot, Tree
 from towline.config.scalars import plain_value
 from towline.config.syntax import syntax_problem
 from towline.config.text import Text
 from towline.errors import ConfigError, Problem
 
-Path = tuple[Hashable, ...]
-Tag = Callable[[str], Any]
-"""What a tag makes of its words; raises `Fault` when it cannot."""
+Tag = Callable[[str, Spot], Any]
+"""What a tag makes of its words; a `Tree` is grafted; raises `Fault` when it cannot."""
 
 MOST_DEPTH: Final = 64
 MOST_NODES: Final = 100_000
@@ -29,44 +29,17 @@ MOST_MERGES: Final = 20
 MOST_PROBLEMS: Final = 100
 LONGEST_KEY: Final = 256
 
-UNREAD: Final = object()
-"""Stands where a value could not be read; its problem is told with the tree."""
-
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _PLAIN_TAGS: Final = {"tag:yaml.org,2002:str", "tag:yaml.org,2002:seq", "tag:yaml.org,2002:map"}
 
 
 @dataclass(slots=True)
-class Place:
-    """Where a value and its key begin, counted from one, and what stands inside it."""
+class Budget:
+    """What the files of one configuration hold together."""
 
-    text: Text
-    value: tuple[int, int]
-    key: tuple[int, int]
-    inner: dict[Hashable, Place] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Tree:
-    """Plain data, where its parts were written, and what could not be read."""
-
-    data: Any
-    root: Place
-    problems: tuple[Problem, ...] = ()
-
-    def problem(
-        self, code: str, text: str, path: Path, *, hint: str = "", at_key: bool = False
-    ) -> Problem:
-        """A problem of the value (or key) at a path, or of the nearest parent that was written."""
-        at = self.root
-        for step in path:
-            inner = at.inner.get(step) if at.inner else None
-            if inner is None:
-                at_key = True
-                break
-            at = inner
-        place = at.key if at_key else at.value
-        return at.text.problem(code, text, place, path=path, hint=hint)
+    nodes: int = 0
+    octets: int = 0
+    files: int = 0
 
 
 @dataclass(slots=True)
@@ -80,12 +53,17 @@ class _Frame:
     before: int
     key: str | None = None
     key_place: tuple[int, int] = (1, 1)
-    merges: list[Any] | None = None
+    merges: list[tuple[Any, Place | None]] | None = None
 
 
-def parse(text: Text, tags: Mapping[str, Tag]) -> Tree:
-    """Read one YAML document; `ConfigError` where nothing can be made of the text."""
-    builder = _Builder(text, tags)
+def parse(
+    text: Text, tags: Mapping[str, Tag], *, at: Path = (), budget: Budget | None = None
+) -> Tree:
+    """Read one YAML document; `ConfigError` where nothing can be made of the text.
+
+    `at` is where its data will stand; `budget` counts all that is read for one configuration.
+    """
+    builder = _Builder(text, tags, at, budget or Budget())
     try:
         for event in _events(text):
             builder.take(event)
@@ -101,15 +79,17 @@ def _events(text: Text) -> Iterator[yaml.Event]:
 class _Builder:
     """Takes events one by one. What can be told and passed over is collected in `problems`."""
 
-    def __init__(self, text: Text, tags: Mapping[str, Tag]) -> None:
+    def __init__(self, text: Text, tags: Mapping[str, Tag], at: Path, budget: Budget) -> None:
         self._text = text
         self._tags = tags
+        self._at = at
+        self._budget = budget
         self.problems: list[Problem] = []
         self.data: Any = None
         self.root = Place(text, (1, 1), (1, 1))
         self._stack: list[_Frame] = []
         self._anchors: dict[str, tuple[Any, int]] = {}
-        self._nodes = self._aliases = self._merges = self._documents = 0
+        self._aliases = self._merges = self._documents = 0
 
     def take(self, event: yaml.Event) -> None:
         """The next event; `ConfigError` when reading cannot go on."""
@@ -132,10 +112,21 @@ class _Builder:
         if frame and isinstance(frame.data, dict) and frame.key is None:
             self._key(frame, event)
             return
-        value = self._value(event)
+        before, place = self._budget.nodes, self._placed(event)
+        value = self._value(event, place)
+        if isinstance(value, Tree):
+            place = self._graft(value, place)
+            value = value.data
         if event.anchor:
-            self._anchors[event.anchor] = (value, 1)
-        self._put(value, self._placed(event))
+            self._anchors[event.anchor] = (value, self._budget.nodes - before + 1)
+        self._put(value, place)
+
+    def _graft(self, tree: Tree, here: Place) -> Place:
+        """The place of what another file holds, as the value of a key of this one."""
+        for problem in tree.problems:
+            self._note(problem)
+        root = tree.root
+        return Place(root.text, root.value, here.key, root.inner, key_text=self._text)
 
     def _key(self, frame: _Frame, event: yaml.ScalarEvent) -> None:
         if event.tag is not None and event.tag not in _PLAIN_TAGS:
@@ -147,13 +138,14 @@ class _Builder:
         if event.anchor:
             self._anchors[event.anchor] = (event.value, 1)
 
-    def _value(self, event: yaml.ScalarEvent) -> Any:
+    def _value(self, event: yaml.ScalarEvent, place: Place) -> Any:
         if event.tag in _PLAIN_TAGS or event.tag == "!":
             return event.value
         if event.tag is None:
             return plain_value(event.value) if event.implicit[0] else event.value
         try:
-            return self._tags.get(event.tag, self._refuse(event))(event.value)
+            tag = self._tags.get(event.tag, self._refuse(event))
+            return tag(event.value, Spot(self._path(), place))
         except Fault as fault:
             self._tell(_at(event), fault)
             return UNREAD
@@ -178,21 +170,21 @@ class _Builder:
         if frame and isinstance(frame.data, dict) and frame.key is None:
             hint = "put text that begins with { or [ in quotes"
             self._give_up(event, "bad_key", "a key must be text", hint=hint)
-        if len(self._stack) >= MOST_DEPTH:
+        if len(self._at) + len(self._stack) >= MOST_DEPTH:
             self._give_up(event, "too_deep", f"more than {MOST_DEPTH} levels deep")
         if event.tag is not None and event.tag not in _PLAIN_TAGS:
             self._tell(_at(event), Fault("unknown_tag", f"the tag {_tag(event)} needs a text"))
         data: Any = {} if isinstance(event, yaml.MappingStartEvent) else []
         place, path = self._placed(event), self._path()
         place.inner = {}
-        self._stack.append(_Frame(data, place, path, event.anchor, self._nodes - 1))
+        self._stack.append(_Frame(data, place, path, event.anchor, self._budget.nodes - 1))
 
     def _close(self) -> None:
         frame = self._stack.pop()
         if frame.merges:
             self._merge(frame)
         if frame.anchor:
-            self._anchors[frame.anchor] = (frame.data, self._nodes - frame.before)
+            self._anchors[frame.anchor] = (frame.data, self._budget.nodes - frame.before)
         self._put(frame.data, frame.place)
 
     def _put(self, value: Any, place: Place) -> None:
@@ -216,7 +208,9 @@ class _Builder:
             return
         inner[key] = place
         if key == "<<":
-            frame.merges = value if isinstance(value, list) else [value]
+            several, within = isinstance(value, list), place.inner or {}
+            listed = [(item, within.get(at)) for at, item in enumerate(value if several else ())]
+            frame.merges = listed if several else [(value, place)]
         else:
             frame.data[key] = value
 
@@ -228,17 +222,19 @@ class _Builder:
         if self._merges > MOST_MERGES:
             wanted = f"more than {MOST_MERGES} merges"
             raise ConfigError([*self.problems, self._problem(where, "too_much", wanted)])
-        for merged in merges:
+        for merged, place in merges:
             if not isinstance(merged, dict):
-                self._note(self._problem(where, "bad_merge", "<< takes mappings only"))
+                if merged is not UNREAD:
+                    self._note(self._problem(where, "bad_merge", "<< takes mappings only"))
                 continue
+            within = (place.inner if place else None) or {}
             for key, value in merged.items():
                 if frame.data.setdefault(key, value) is value:
-                    inner.setdefault(key, Place(self._text, where, where))
+                    inner.setdefault(key, within.get(key) or Place(self._text, where, where))
 
     def _path(self) -> Path:
         if not self._stack:
-            return ()
+            return self._at
         frame = self._stack[-1]
         step = len(frame.data) if isinstance(frame.data, list) else frame.key
         return (*frame.path, step)
@@ -249,15 +245,15 @@ class _Builder:
         return Place(self._text, at, frame.key_place if frame and frame.key is not None else at)
 
     def _count(self, event: yaml.Event, nodes: int) -> None:
-        self._nodes += nodes
-        if self._nodes > MOST_NODES:
+        self._budget.nodes += nodes
+        if self._budget.nodes > MOST_NODES:
             self._give_up(event, "too_much", f"more than {MOST_NODES} values")
 
     def _refuse(self, event: yaml.ScalarEvent) -> Tag:
         known = sorted(self._tags)
         text = f"unknown tag {_tag(event)}; one of: {', '.join(known) or 'none'}"
 
-        def refuse(_: str) -> Any:
+        def refuse(_: str, __: Spot) -> Any:
             raise Fault("unknown_tag", text, word=event.tag, known=known)
 
         return refuse

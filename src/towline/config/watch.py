@@ -79,7 +79,7 @@ async def _watch(wanted: Watched, stirred: asyncio.Event, debounce: float) -> No
     try:
         async for _ in awatch(
             *wanted.folders,
-            watch_filter=lambda _, path: Path(path).name in wanted.names,
+            watch_filter=lambda _, path: wanted.matters(Path(path).name),
             debounce=step,
             step=step,
             rust_timeout=0,

@@ -105,9 +105,11 @@ def test_one_of_suggests_the_nearest_word() -> None:
     assert fault(fields.one_of("true"), True).code == "wrong_value"
 
 
-def test_text_takes_whole_numbers_as_written_and_keeps_secrets() -> None:
+def test_text_takes_whole_numbers_as_written() -> None:
     assert fields.text(1001) == "1001"
-    assert isinstance(fields.text(Secret("x")), Secret)
+    assert fields.discreet_text(1001) == "1001"
+    assert type(fields.text(Secret("x"))) is str
+    assert isinstance(fields.discreet_text(Secret("x")), Secret)
     assert fault(fields.text, 1.5).hint == "put it in quotes"
 
 

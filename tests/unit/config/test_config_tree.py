@@ -3,13 +3,14 @@ from __future__ import annotations
 import pytest
 
 from towline.config.faults import Fault
+from towline.config.places import UNREAD, Spot, Tree
 from towline.config.text import MOST_BYTES, read_text
-from towline.config.tree import UNREAD, Tree, parse
+from towline.config.tree import parse
 from towline.errors import ConfigError, Problem
 
 
 def tree(text: str | bytes) -> Tree:
-    def shout(words: str) -> str:
+    def shout(words: str, _: Spot) -> str:
         if not words:
             raise Fault("quiet", "nothing to shout")
         return words.upper()
@@ -155,6 +156,20 @@ def test_passwords_are_starred_in_quoted_lines() -> None:
 def test_a_password_in_an_address_is_starred_in_quoted_lines() -> None:
     source = tree("x: mqtt://me:hunter2@nas").problem("x", "", ("x",)).source
     assert source == "x: mqtt://me:*******@nas"
+
+
+def test_what_stands_behind_a_tag_of_a_secret_is_starred_in_quoted_lines() -> None:
+    line = "x: {password: !env_var PW hunter2, y: !encrypted gAAAAA, z: !env_var LEVEL warn}"
+    source = tree(line).problem("x", "", ("x",)).source
+    stars = "x: {password: !env_var PW *******, y: !encrypted ******, z: !env_var LEVEL warn}"
+    assert source == stars
+
+
+@pytest.mark.parametrize("begin", ["password: |", 'key: "a', "- token: >-"])
+def test_further_lines_of_a_secret_are_starred_in_quoted_lines(begin: str) -> None:
+    text = read_text(f"{begin}\n      b\n\n      hunter2: x\nname: y: z")
+    assert text.line(4) == "      **********"
+    assert text.line(5) == "name: y: z"
 
 
 def test_a_long_line_is_quoted_in_part() -> None:

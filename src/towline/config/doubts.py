@@ -1,0 +1,55 @@
+"""What is odd in a file that can be used: warnings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from towline.config.faults import Fault
+from towline.config.kinds import Kinds
+from towline.config.settings import Match, Route
+
+
+def doubtful(
+    found: Mapping[str, Any],
+    sources: Kinds,
+    backends: Kinds,
+    disk_size: Callable[[Path], int | None],
+) -> Iterator[Fault]:
+    """Warnings about the sound parts of a file."""
+    yield from _routes(found.get("routes", ()))
+    for section, kinds in (("sources", sources), ("backends", backends)):
+        for name, entry in found.get(section, {}).items():
+            for fault in kinds[entry.type].doubts(entry.config):
+                fault.prepend([section, name])
+                yield fault
+    if "store" in found:
+        yield from _store(found["store"], disk_size)
+
+
+def doubt(code: str, text: str, path: Sequence[str | int], *, hint: str = "") -> Fault:
+    """A warning."""
+    return Fault(code, text, path=path, hint=hint, severity="warning")
+
+
+def _routes(routes: Sequence[Route]) -> Iterator[Fault]:
+    """Routes that say again what an earlier one has said."""
+    said: dict[tuple[Match, str], int] = {}
+    for number, route in enumerate(routes, 1):
+        earlier = [said.get((route.match, backend), 0) for backend in route.to]
+        if all(earlier) and not route.final:
+            text = f"this route adds nothing to route {max(earlier)}"
+            yield doubt("repeated_route", text, ["routes", number - 1])
+        for backend in route.to:
+            said.setdefault((route.match, backend), number)
+
+
+def _store(store: Mapping[str, Any], disk_size: Callable[[Path], int | None]) -> Iterator[Fault]:
+    """A bound that the disk is reached before."""
+    if not store["persist"]:
+        return
+    most, held = store["retention"]["max_size"], disk_size(store["path"])
+    if held is not None and most > held:
+        text = f"the disk holds {held / 1e9:.1f} GB in all; max_size asks for {most / 1e9:.1f} GB"
+        yield doubt("disk_too_small", text, ["store", "retention", "max_size"])
