@@ -48,7 +48,7 @@ def _is(container: Mapping[str, Any], name: str) -> bool:
 def _service(towline: Towline, name: str, query: Query) -> tuple[Query, bool]:
     if name.isascii() and name.isdigit() and len(name) < _SHORT:
         return replace(query, service_id=(int(name),)), False
-    known = any(container.get("service") == name for container in towline.containers())
+    known = any(container.get("serviceName") == name for container in towline.containers())
     return replace(query, match=replace(query.match, service=(escape(name),))), known
 
 

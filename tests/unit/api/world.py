@@ -94,7 +94,7 @@ class World:
                 "name": origin.container,
                 "image": origin.image,
                 "state": "running",
-                "service": origin.service,
+                "serviceName": origin.service,
                 "project": origin.project,
                 "app": origin.app,
                 "source": origin.source,
