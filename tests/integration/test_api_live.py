@@ -17,6 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from tests.real.until import auntil
 from tests.unit.api.world import DB, WEB, World, token
 from tests.unit.api.world import world as open_world
+from towline.api import protocols
 from towline.api import server as server_module
 from towline.api.server import ApiServer
 from towline.config.settings import Api, Token
@@ -82,6 +83,19 @@ async def goodbye(viewer: ClientConnection) -> tuple[int, str]:
             await viewer.recv()
     assert viewer.close_code is not None
     return viewer.close_code, viewer.close_reason or ""
+
+
+async def test_a_viewer_that_says_nothing_is_not_taken_for_a_late_head(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocols, "HEAD_PATIENCE", 0.05)
+    async with serving(world) as server, connect(address(server, STREAM)) as viewer:
+        await frame(viewer)
+        late = asyncio.Event()
+        asyncio.get_running_loop().call_later(0.15, late.set)
+        await late.wait()
+        world.say("after the patience")
+        assert await messages(viewer, 1) == ["after the patience"]
 
 
 async def test_records_reach_a_websocket_as_they_are_stored(

@@ -36,7 +36,9 @@ class HttpProtocol(H11Protocol):
     def data_received(self, data: bytes) -> None:
         """Take bytes; the clock runs while they are not a whole head."""
         super().data_received(data)
-        if self._asked() or self.transport.is_closing():
+        # after an upgrade what comes is the WebSocket's: nobody waits for a head any more
+        is_handed_over = self.transport.get_protocol() is not self
+        if is_handed_over or self._asked() or self.transport.is_closing():
             self._calm()
         elif self._patience is None:
             self._be_patient()
