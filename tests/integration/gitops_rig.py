@@ -196,9 +196,13 @@ def http(
     *,
     token: str = "",
     smart: bool = True,
+    moved_to: str = "",
     asked: Callable[[str], None] = lambda _: None,
 ) -> Iterator[str]:
-    """The repositories below a folder over http; where there is a `token`, only with it."""
+    """The repositories below a folder over http; where there is a `token`, only with it.
+
+    `moved_to`: another server that all requests are sent on to.
+    """
 
     class Handler(SimpleHTTPRequestHandler):
         def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -218,6 +222,12 @@ def http(
         def _allowed(self) -> bool:
             given = self.headers.get("Authorization", "").removeprefix("Basic ")
             asked(base64.b64decode(given).decode())
+            if moved_to:
+                self.send_response(302)
+                self.send_header("Location", moved_to + self.path)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return False
             if not token or base64.b64decode(given).decode().endswith(f":{token}"):
                 return True
             self.send_response(401)

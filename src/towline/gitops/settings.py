@@ -18,7 +18,7 @@ LEAST_INTERVAL: Final = 5.0
 
 _SCHEMES: Final = ("https", "http", "ssh", "file")
 _SCP = re.compile(
-    r"(?:([A-Za-z0-9_][\w.-]*)@)?([A-Za-z0-9][A-Za-z0-9.-]*):(?!//)([^\s].*)", re.ASCII
+    r"(?:([A-Za-z0-9_][\w.-]*)@)?([A-Za-z0-9][A-Za-z0-9.-]*):(?!//|:)(\S.*)", re.ASCII
 )
 _URL = re.compile(r"([a-z]+)://([^\s\x00-\x1f\x7f]+)", re.ASCII)
 _BAD_IN_BRANCH = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(?:/|$)|^[-./]|[./]$")
