@@ -79,10 +79,15 @@ class Checkpoints:
             self._load(path)
 
     def _load(self, path: Path) -> None:
-        for line in path.read_bytes().splitlines():
+        text = path.read_bytes()
+        whole = text.rfind(b"\n") + 1
+        if whole < len(text):  # or the next checkpoint would be glued to what was torn
+            os.truncate(path, whole)
+        damaged = 0
+        for line in text[:whole].splitlines():
             found = _parse(line)
             if found is None:
-                _log.warning("skipped a damaged checkpoint", extra={"file": path.name})
+                damaged += 1
             elif "covered" in found:
                 self.covered = found["covered"]
             else:
@@ -95,6 +100,9 @@ class Checkpoints:
                     rows=tuple(rows),
                 )
                 self._known[point.engine, point.container] = point
+        if damaged:  # one may be missing whose records were thought to be covered
+            self.covered = 0
+            _log.warning("damaged checkpoints", extra={"file": path.name, "rows": damaged})
 
     def get(self, engine: str, container: str) -> Checkpoint | None:
         """The last checkpoint of a container, if there is one."""
@@ -105,17 +113,23 @@ class Checkpoints:
         points = list(points)
         if not points and covered == self.covered:
             return
-        self._known |= {(point.engine, point.container): point for point in points}
+        new = {(point.engine, point.container): point for point in points}
+        if self._path is not None:
+            self._write(self._path, points, (self._known | new).values(), covered)
+        self._known |= new  # in place: `begin` may have added to it meanwhile
         self.covered = covered
-        if self._path is None:
-            return
+
+    @staticmethod
+    def _write(
+        path: Path, points: Iterable[Checkpoint], known: Iterable[Checkpoint], covered: int
+    ) -> None:
         body = json.dumps({"covered": covered}).encode()
         mark = b"%08x %b\n" % (zlib.crc32(body), body)
         text = b"".join(point.as_line() for point in points) + mark
-        grown = self._path.exists() and self._path.stat().st_size + len(text) > COMPACT
-        if grown:
-            text = b"".join(point.as_line() for point in self._known.values()) + mark
-        _replace(self._path, text) if grown else _append(self._path, text)
+        if path.exists() and path.stat().st_size + len(text) > COMPACT:
+            _replace(path, b"".join(point.as_line() for point in known) + mark)
+        else:
+            _append(path, text)
 
     def begin(self, point: Checkpoint) -> None:
         """Note where the first read of a container begins, before anything of it is stored.
@@ -133,10 +147,16 @@ class Checkpoints:
 
 
 def _append(path: Path, text: bytes) -> None:
-    with path.open("ab") as file:
-        file.write(text)
-        file.flush()
-        os.fdatasync(file.fileno())
+    with path.open("ab", buffering=0) as file:
+        size = file.tell()
+        try:
+            view = memoryview(text)
+            while view:  # a full disk writes short before it fails
+                view = view[file.write(view) :]
+            os.fdatasync(file.fileno())
+        except OSError:
+            os.ftruncate(file.fileno(), size)
+            raise
 
 
 def _replace(path: Path, text: bytes) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gzip
 import os
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final, Protocol
 
 import zstandard
 
@@ -17,47 +18,76 @@ SUFFIXES: Final = {"zstd": ".ndjson.zst", "gzip": ".ndjson.gz", "none": ".ndjson
 """What a closed file is called, by `compression`."""
 
 _READ = 1 << 18
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_GZIP_MAGIC = b"\x1f\x8b\x08"
 
 
-def blocks(path: Path, position: int = 0) -> Iterator[bytes]:
-    """The content of a file, plain or compressed, piece by piece, from byte `position` of the text.
+class _Frame(Protocol):
+    """One compressed block being read."""
 
-    Pieces end anywhere. A file that ends in the middle of a compressed block gives what is whole.
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, /) -> bytes: ...
+
+
+def blocks(path: Path) -> Iterator[bytes]:
+    """The text of a file, plain or compressed, piece by piece; pieces end anywhere.
+
+    A block that ends too early gives what is whole. One that is damaged gives what comes before
+    the damage and then a newline, so that rows of the next block keep to themselves.
     """
     with path.open("rb") as file:
         if path.suffix == ".zst":
-            stream = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
-            yield from _pieces(stream, position)
+            yield from _unpack(file, _zstd_frame, _ZSTD_MAGIC)
         elif path.suffix == ".gz":
-            with gzip.open(file, "rb") as text:
-                yield from _pieces(text, position)
+            yield from _unpack(file, _gzip_frame, _GZIP_MAGIC)
         else:
-            file.seek(position)
             yield from iter(lambda: file.read(_READ), b"")
 
 
-def _pieces(stream: object, skip: int) -> Iterator[bytes]:
-    read = stream.read  # type: ignore[attr-defined]
-    while piece := read(_READ):
-        if skip >= len(piece):
-            skip -= len(piece)
+def _zstd_frame() -> _Frame:
+    return zstandard.ZstdDecompressor().decompressobj()
+
+
+def _gzip_frame() -> _Frame:
+    return zlib.decompressobj(wbits=31)
+
+
+def _unpack(file: BinaryIO, opened: Callable[[], _Frame], magic: bytes) -> Iterator[bytes]:
+    frame = opened()
+    data = b""
+    while data := data or file.read(_READ):
+        try:
+            piece = frame.decompress(data)
+        except (zstandard.ZstdError, zlib.error):
+            yield b"\n"
+            data, frame = _next_frame(file, data[1:], magic), opened()
             continue
-        yield piece[skip:]
-        skip = 0
+        yield piece
+        data = b""
+        if frame.eof:
+            data, frame = frame.unused_data, opened()
 
 
-def lines(path: Path, position: int = 0) -> Iterator[bytes]:
+def _next_frame(file: BinaryIO, data: bytes, magic: bytes) -> bytes:
+    """What is read from where a block seems to begin; empty at the end of the file."""
+    while (at := data.find(magic)) < 0:
+        more = file.read(_READ)
+        if not more:
+            return b""
+        data = data[1 - len(magic) :] + more
+    return data[at:]
+
+
+def lines(path: Path) -> Iterator[bytes]:
     """The whole lines of a file, without their newlines; a last line without one is left out."""
     rest = b""
-    for piece in blocks(path, position):
+    for piece in blocks(path):
         rows = (rest + piece).split(b"\n")
         rest = rows.pop()
         yield from rows
-
-
-def content(path: Path) -> bytes:
-    """The whole text of a file."""
-    return b"".join(blocks(path))
 
 
 def close(path: Path, compression: str) -> Path:
@@ -69,14 +99,22 @@ def close(path: Path, compression: str) -> Path:
         return path
     target = path.with_name(path.name.removesuffix(".ndjson") + SUFFIXES[compression])
     partial = target.with_name(target.name + ".part")
-    zstd = zstandard.ZstdCompressor(level=3)
-    with path.open("rb") as source, partial.open("wb") as out:
+    try:
+        _pack(path, partial, compression)
+        partial.rename(target)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
+    path.unlink()
+    return target
+
+
+def _pack(path: Path, target: Path, compression: str) -> None:
+    zstd = zstandard.ZstdCompressor(level=3, write_checksum=True)
+    with path.open("rb") as source, target.open("wb") as out:
         while block := source.read(BLOCK):
             if not block.endswith(b"\n"):
                 block += source.readline()
             out.write(zstd.compress(block) if compression == "zstd" else gzip.compress(block, 6))
         out.flush()
         os.fsync(out.fileno())
-    partial.rename(target)
-    path.unlink()
-    return target

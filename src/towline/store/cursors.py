@@ -7,9 +7,16 @@ an SD card sees a write every few seconds however often a cursor moves.
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import logging
 import os
 from pathlib import Path
 from urllib.parse import quote
+
+from towline.trouble import Trouble
+
+_log = logging.getLogger(__name__)
+_LONGEST = 200
 
 
 class Cursors:
@@ -19,6 +26,9 @@ class Cursors:
         self._folder = folder
         self._offsets: dict[str, int] = {}
         self._files: dict[str, int] = {}
+        self._trouble = Trouble(
+            _log, "a cursor cannot be written", "cursors are written again", extra={}
+        )
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
 
@@ -30,14 +40,24 @@ class Cursors:
         return self._offsets.get(name)
 
     def set(self, name: str, offset: int) -> None:
-        """Commit: everything before `offset` has arrived. Survives a kill at any moment."""
+        """Commit: everything before `offset` has arrived. Survives a kill at any moment.
+
+        Where the disk refuses, a restart sends again what was sent since; nothing is lost.
+        """
         self._offsets[name] = offset
         if self._folder is None:
             return
+        try:
+            self._write(self._folder / _file(name), name, b"%016x\n" % offset)
+        except OSError as exc:
+            self._trouble.happened(exc.strerror or str(exc))
+        else:
+            self._trouble.over()
+
+    def _write(self, path: Path, name: str, text: bytes) -> None:
         if name not in self._files:
-            path = self._folder / _file(name)
             self._files[name] = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o640)
-        os.pwrite(self._files[name], b"%016x\n" % offset, 0)
+        os.pwrite(self._files[name], text, 0)
 
     def forget(self, name: str) -> None:
         """Drop a backend's cursor."""
@@ -55,4 +75,8 @@ class Cursors:
 
 
 def _file(name: str) -> str:
-    return quote(name, safe="") + ".cursor"
+    text = quote(name, safe="", errors="replace")
+    if len(text) > _LONGEST:
+        digest = hashlib.sha256(name.encode(errors="replace")).hexdigest()
+        text = text[: _LONGEST - len(digest)] + digest
+    return text + ".cursor"

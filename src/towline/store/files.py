@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from collections.abc import Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from towline.record import Record
 from towline.store import codec
@@ -28,7 +30,8 @@ class Files:
         self.segments: list[Segment] = []
         self.written = 0
         self._fd = -1
-        self._closing: set[asyncio.Task[None]] = set()
+        self._rolling = False
+        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def size(self) -> int:
@@ -40,6 +43,8 @@ class Files:
         if self._fd < 0:
             self._begin(records[0].offset)
         segment = self.segments[-1]
+        if not segment.facts.count:
+            segment.first = records[0].offset
         blob = b"\n".join([record.json for record in records]) + b"\n"
         try:
             view = memoryview(blob)
@@ -51,8 +56,8 @@ class Files:
         segment.size += len(blob)
         self.written += len(blob)
         segment.facts.add(records)
-        if segment.size >= self.max_file_size:
-            self.roll()
+        if segment.size >= self.max_file_size and not self._rolling:
+            self._later(self._roll_synced(self._fd))
 
     def _begin(self, offset: int) -> None:
         now = datetime.now(UTC)
@@ -72,7 +77,8 @@ class Files:
         """
         plain = [segment for segment in self.segments if segment.path.suffix == ".ndjson"]
         if plain and plain[-1] is self.segments[-1] and plain[-1].size < self.max_file_size:
-            self._open(plain.pop())
+            self._open(plain[-1])
+            plain.pop().index.unlink(missing_ok=True)  # it would soon be wrong
         if self.compression != "none":
             for segment in plain:
                 self._close_soon(segment)
@@ -80,6 +86,21 @@ class Files:
     def descriptor(self) -> int:
         """A copy of the open file's descriptor, for syncing in a thread; -1 when none is open."""
         return os.dup(self._fd) if self._fd >= 0 else -1
+
+    async def _roll_synced(self, fd: int) -> None:
+        """Sync in a thread first: then little is left for the loop to wait for.
+
+        A file must be on disk before the next one is begun, or a power cut could leave a hole.
+        """
+        self._rolling = True
+        try:
+            await asyncio.to_thread(os.fdatasync, fd)
+            if fd == self._fd:
+                self.roll()
+        except OSError as exc:
+            _log.warning("a full file cannot be closed", extra={"reason": exc.strerror})
+        finally:
+            self._rolling = False
 
     def roll(self) -> None:
         """Close the open file; it is compressed in a thread while the next one fills."""
@@ -90,9 +111,12 @@ class Files:
             self._close_soon(self.segments[-1])
 
     def _close_soon(self, segment: Segment) -> None:
-        task = asyncio.create_task(self._close(segment), name=f"close {segment.path.name}")
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+        self._later(self._close(segment))
+
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _close(self, segment: Segment) -> None:
         try:
@@ -108,9 +132,9 @@ class Files:
             segment.path, segment.size = path, size
 
     async def settle(self) -> None:
-        """Wait for files that are being compressed."""
-        while self._closing:
-            await asyncio.wait(list(self._closing))
+        """Wait for files that are being closed or compressed."""
+        while self._tasks:
+            await asyncio.wait(list(self._tasks))
 
     def remove(self, segment: Segment) -> None:
         """Delete a closed file."""

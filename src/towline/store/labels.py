@@ -30,7 +30,7 @@ class Labels:
             try:
                 found = json.loads(row)
                 self.known[found["id"]] = tuple(sorted(found["labels"].items()))
-            except (ValueError, KeyError, AttributeError):
+            except (ValueError, KeyError, TypeError, AttributeError):
                 _log.warning("skipped a damaged row", extra={"file": path.name})
         if len(rows) > KEPT:
             kept = list(self.known)[-KEPT:]
@@ -45,8 +45,11 @@ class Labels:
             return
         self.known[id_] = origin.labels
         if self._path is not None:
-            with self._path.open("a") as file:
-                file.write(_row(id_, origin.labels))
+            try:
+                with self._path.open("a") as file:
+                    file.write(_row(id_, origin.labels))
+            except OSError as exc:  # the record itself is taken all the same
+                _log.warning("labels are not kept", extra={"reason": exc.strerror})
 
 
 def _row(id_: str, labels: Pairs) -> str:

@@ -13,30 +13,30 @@ import logging
 import os
 import time
 import weakref
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from itertools import islice
+from collections.abc import Callable
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Final, Self
 
 from towline.config.settings import Store as StoreSettings
 from towline.errors import StoreError
 from towline.pipeline.encode import Decoder
 from towline.record import Record
 from towline.status import Health, State
+from towline.store import answer
 from towline.store.checkpoints import Checkpoints
 from towline.store.cursors import Cursors
 from towline.store.files import Files
+from towline.store.gone import Gone
 from towline.store.labels import Labels
-from towline.store.query import Bucket, Filter, Page, Query
+from towline.store.query import Bucket, Page, Query
 from towline.store.reader import Reader
 from towline.store.recover import recover, tails
 from towline.store.ring import Ring
-from towline.store.search import Tally, find
 from towline.store.segment import Segment
 
 _log = logging.getLogger(__name__)
-T = TypeVar("T")
+RETRY: Final = 1.0
+"""Seconds between attempts to write to a disk that refuses."""
 
 
 class Store:
@@ -51,16 +51,20 @@ class Store:
         *,
         memory: int = 10_000,
         clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.path = settings.path
         self.health = Health()
         self._persist = settings.persist
         self._clock = clock
+        self._monotonic = monotonic
+        self._refused_at = -RETRY
         self._lock = -1
         self.decode = Decoder()
         self.files = Files(settings.path / "logs")
         self.ring = Ring(memory, 0)
         self.started = 0
+        self.gone = Gone()
         self._written = 0
         self._flushing = False
         self._waiters: set[asyncio.Future[None]] = set()
@@ -68,33 +72,48 @@ class Store:
 
     async def __aenter__(self) -> Self:
         """Take the folder, recover what an earlier run left; `StoreError` when it is not ours."""
-        if self._persist:
-            self._lock = _take(self.path)
-            self.labels = Labels(self.path / "labels.ndjson", self.decode.labels)
-            recover(self.files, self.decode)
-            self.files.resume()
-        else:
-            self.labels = Labels(None, self.decode.labels)
-        self.cursors = Cursors(self.path / "cursors" if self._persist else None)
-        self.checkpoints = Checkpoints(self.path / "checkpoints" if self._persist else None)
-        self.checkpoints.tails = tails(self.files, self.decode, self.checkpoints.covered)
+        try:
+            self._recover()
+        except OSError as exc:
+            self._let_go()
+            raise StoreError(f"cannot use the data folder {self.path}: {exc.strerror}") from exc
+        except BaseException:
+            self._let_go()
+            raise
         # an offset is never given twice, not even after a power cut took the newest records:
         # the clock is ahead of any count of records, and the files are there if the clock is not
-        newest = self.segments[-1].facts.last if self.segments else -1
+        newest = max((segment.facts.last for segment in self.segments), default=-1)
         self.started = max(newest + 1, int(self._clock() * 1000) << 20)
         self.ring = Ring(self.ring.capacity, self.started)
         self._written = self.started
         self.health.up()
         return self
 
+    def _recover(self) -> None:
+        folder = self.path if self._persist else None
+        if folder:
+            self._lock = _take(folder)
+        self.labels = Labels(folder and folder / "labels.ndjson", self.decode.labels)
+        if folder:
+            recover(self.files, self.decode)
+            self.files.resume()
+        self.cursors = Cursors(folder and folder / "cursors")
+        self.checkpoints = Checkpoints(folder and folder / "checkpoints")
+        self.checkpoints.tails = tails(self.files, self.decode, self.checkpoints.covered)
+
     async def __aexit__(self, *exc: object) -> None:
         """Write, sync and let go of the folder."""
-        self.flush()
-        await self.files.settle()
-        if self._persist:
-            await asyncio.to_thread(self.files.release)
-        self.cursors.close()
-        self.health.stopped()
+        try:
+            self.flush()
+            await self.files.settle()
+            if self._persist:
+                await asyncio.to_thread(self.files.release)
+        finally:
+            self.cursors.close()
+            self.health.stopped()
+            self._let_go()
+
+    def _let_go(self) -> None:
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
@@ -128,13 +147,13 @@ class Store:
         """Take records whose offsets follow on from `next_offset`."""
         if not records:
             return
-        ring = self.ring
-        if self._persist and ring.next - self._written + len(records) > ring.capacity:
-            self.flush()  # before the ring forgets what is not written yet
-        ring.extend(records)
         origin = records[0].origin
         if origin.labels:
             self.labels.learn(origin)
+        if self._persist:
+            self._remember(records)
+        else:
+            self.ring.extend(records)
         if self._persist and not self._flushing:
             self._flushing = True
             asyncio.get_running_loop().call_soon(self._flush_soon)
@@ -144,28 +163,49 @@ class Store:
                 if not waiter.done():
                     waiter.set_result(None)
 
+    def _remember(self, records: list[Record]) -> None:
+        """Into memory, in pieces that it can hold until they are written."""
+        ring = self.ring
+        for start in range(0, len(records), ring.capacity):
+            piece = records[start : start + ring.capacity]
+            if ring.next - self._written + len(piece) > ring.capacity:
+                self._write()  # before the ring forgets what is not written yet
+            ring.extend(piece)
+            if ring.first > self._written:
+                self._lose(ring.first)
+
     def _flush_soon(self) -> None:
         self._flushing = False
-        self.flush()
+        self._write()
+
+    def _lose(self, offset: int) -> None:
+        """The ring forgot records before `offset` that the disk has not taken."""
+        lost = offset - self._written
+        self.health.counters["unwritten"] += lost
+        self.gone.add(self._written, offset, lost)
+        self._written = offset
+
+    def _write(self) -> None:
+        """Flush, but do not ask a disk that refuses again and again."""
+        if self._monotonic() - self._refused_at >= RETRY:
+            self.flush()
 
     def flush(self) -> None:
         """Write what is only in memory; a disk that refuses degrades the store, no more."""
         if not self._persist:
             return
-        lost = self.ring.first - self._written
-        if lost > 0:
-            self.health.counters["unwritten"] += lost
-            self._written = self.ring.first
         while self._written < self.ring.next:
             records = self.ring.slice(self._written, 5000)
             try:
                 self.files.append(records)
             except OSError as exc:
+                self._refused_at = self._monotonic()
                 if self.health.state != State.DEGRADED:
                     _log.error("the store cannot write", extra={"reason": exc.strerror})
                 self.health.degraded(f"cannot write: {exc.strerror}")
                 return
             self._written += len(records)
+        self._refused_at = -RETRY
         if self.health.state == State.DEGRADED:
             self.health.up()
 
@@ -198,71 +238,40 @@ class Store:
 
     def on_disk(self, offset: int) -> bool:
         """Whether the files hold anything at or after `offset`."""
-        return self._persist and bool(self.segments) and self.segments[-1].facts.last >= offset
+        return any(segment.facts.last >= offset for segment in reversed(self.segments))
 
     def resize(self, memory: int) -> None:
         """Keep another number of records in memory."""
         if memory != self.ring.capacity:
             self.flush()
             self.ring = self.ring.resized(memory)
+            if self._persist and self.ring.first > self._written:
+                self._lose(self.ring.first)
 
     async def drop(self, segment: Segment) -> None:
         """Remove a file; readers that had not come so far count what they miss."""
-        behind = [reader for reader in self._readers if reader.offset <= segment.facts.last]
-        for reader in behind:
-            count = await asyncio.to_thread(segment.count_from, reader.offset)
-            reader.lose(count, segment.facts.last + 1)
+        await self.files.settle()
+        end = segment.facts.last + 1
+        while behind := next((one for one in self._readers if one.offset < end), None):
+            offset = behind.offset
+            count = await asyncio.to_thread(segment.count_from, offset)
+            if behind.offset == offset:  # else it has read on meanwhile
+                behind.lose(count, end)
+        self.gone.add(segment.first, end, segment.facts.count)
         self.files.remove(segment)
 
     async def query(self, query: Query) -> Page:
         """A page of records from memory and files alike."""
-        wanted = query.limit + 1
-        memory = self._in_memory(query)
-        if query.newest_first:
-            found = list(islice(memory, wanted))
-            found += await self._in_files(
-                query, lambda hits: list(islice(hits, wanted - len(found)))
-            )
-        else:
-            newest = list(islice(memory, wanted))  # now: the ring moves on while files are read
-            found = await self._in_files(query, lambda hits: list(islice(hits, wanted)))
-            found = (found + newest)[:wanted]
-        more = len(found) > query.limit
-        records = found[: query.limit]
-        return Page(records, records[-1].offset if more else None)
+        return await answer.page(self, query)
 
     async def count(self, query: Query) -> int:
         """How many records a query asks for."""
-        tally = await self._tally(query, 1 << 62)
-        return sum(sum(bucket.counts.values()) for bucket in tally)
+        found = await answer.tally(self, query, 1 << 62)
+        return sum(sum(bucket.counts.values()) for bucket in found)
 
     async def histogram(self, query: Query, bucket_ms: int) -> list[Bucket]:
         """How many records there are per bucket of time and level, oldest first."""
-        return await self._tally(query, bucket_ms)
-
-    async def _tally(self, query: Query, width_ms: int) -> list[Bucket]:
-        tally = Tally(width_ms)
-        for record in self._in_memory(query):
-            tally.add(record)
-        await self._in_files(query, tally.add_all)
-        return tally.buckets()
-
-    def _in_memory(self, query: Query) -> Iterator[Record]:
-        records = self.ring.slice(self.ring.first, len(self.ring))
-        ordered = reversed(records) if query.newest_first else iter(records)
-        return filter(Filter(query), ordered)
-
-    async def _in_files(
-        self, query: Query, collect: Callable[[Iterator[Record]], list[T]]
-    ) -> list[T]:
-        """Run `collect` in a thread over what the files hold and memory does not."""
-        edge = self.memory_offset
-        if not self.on_disk(0) or self.segments[0].first >= edge:
-            return []
-        self.flush()
-        before = edge if query.before is None else min(edge, query.before)
-        hits = find(list(self.segments), replace(query, before=before), self.decode)
-        return await asyncio.to_thread(collect, hits)
+        return await answer.tally(self, query, bucket_ms)
 
 
 def _take(folder: Path) -> int:

@@ -5,6 +5,7 @@ Blocking; runs once, before the store serves anyone.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from collections.abc import Mapping
@@ -45,6 +46,11 @@ def recover(files: Files, decode: Decoder) -> None:
             path.unlink()  # a crash while compressing: the other one is whole
         elif ".ndjson" in name and (segment := _segment(path, decode)):
             files.segments.append(segment)
+    files.segments.sort(key=lambda segment: segment.first)  # a clock may have been set back
+    kept = {segment.index for segment in files.segments}
+    for name in names:
+        if name.endswith(".index") and files.folder / name not in kept:
+            (files.folder / name).unlink()
 
 
 def _segment(path: Path, decode: Decoder) -> Segment | None:
@@ -56,8 +62,9 @@ def _segment(path: Path, decode: Decoder) -> Segment | None:
     segment = Segment(path, first, path.stat().st_size)
     if _indexed(segment):
         return segment
-    whole = segment.scan(decode)
-    if path.suffix == ".ndjson" and whole < segment.size:
+    plain = path.suffix == ".ndjson"
+    whole = segment.scan(decode, to_damage=plain)
+    if plain and whole < segment.size:
         _log.warning(
             "cut a damaged end off the store",
             extra={"file": path.name, "bytes": segment.size - whole},
@@ -65,7 +72,8 @@ def _segment(path: Path, decode: Decoder) -> Segment | None:
         os.truncate(path, whole)
         segment.size = whole
     if not segment.facts.count:
-        path.unlink()
+        if plain:
+            path.unlink()
         return None
     return segment
 
@@ -85,9 +93,10 @@ def tails(files: Files, decode: Decoder, covered: int) -> Mapping[str, Tail]:
         if segment.facts.last < covered:
             continue
         for row in segment.lines():
-            record = decode(row)
-            if record.offset >= covered and record.origin.container_id:
-                found[record.origin.container_id] = Tail(
-                    record.seq, record.timestamp, record.stderr
-                )
+            with contextlib.suppress(ValueError):
+                record = decode(row)
+                if record.offset >= covered and record.origin.container_id:
+                    found[record.origin.container_id] = Tail(
+                        record.seq, record.timestamp, record.stderr
+                    )
     return found

@@ -16,19 +16,24 @@ Admits = Callable[[bytes], bool]
 
 
 def find(segments: list[Segment], query: Query, decode: Decoder) -> Iterator[Record]:
-    """Records of the segments that a query asks for, in its order."""
+    """Records of the segments that a query asks for, in its order; damaged rows are passed over."""
     wanted = Filter(query)
     worth = _prefilter(query)
     ordered = reversed(segments) if query.newest_first else iter(segments)
     for segment in ordered:
-        if not may_hold(segment, query):
-            continue
+        damaged = 0
         rows = segment.lines()
         for row in reversed(list(rows)) if query.newest_first else rows:
-            if worth(row):
+            try:
+                if not worth(row):
+                    continue
                 record = decode(row)
-                if wanted(record):
-                    yield record
+            except ValueError:
+                damaged += bool(row)
+                continue
+            if wanted(record):
+                yield record
+        segment.passed_over(damaged)
 
 
 def may_hold(segment: Segment, query: Query) -> bool:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from operator import attrgetter
 from pathlib import Path
 
 from towline.pipeline.encode import Decoder
 from towline.record import Record
 from towline.store import codec
 
-_timestamp = attrgetter("timestamp")
-_level = attrgetter("level")
-_name = attrgetter("origin.name")
+_log = logging.getLogger(__name__)
 _ID = slice(len('{"id":"'), len('{"id":"') + 16)
 
 
@@ -41,11 +40,11 @@ class Facts:
         """Count records in."""
         self.count += len(records)
         self.last = records[-1].offset
-        times = list(map(_timestamp, records))
+        times = [record.timestamp for record in records]
         self.oldest = min(self.oldest, min(times))
         self.newest = max(self.newest, max(times))
-        self.levels.update(map(_level, records))
-        self.names.update(map(_name, records))
+        self.levels.update({record.level for record in records})
+        self.names.update({record.origin.name for record in records})
 
     def as_text(self) -> str:
         """For the file beside a closed one."""
@@ -76,12 +75,16 @@ class Facts:
 
 @dataclass(slots=True, eq=False)
 class Segment:
-    """One file. `first` is the offset of its first record, `size` its bytes on disk."""
+    """One file. `first` is the offset of its first record, `size` its bytes on disk.
+
+    `damaged` counts rows that could not be read when they were last looked at.
+    """
 
     path: Path
     first: int
     size: int = 0
     facts: Facts = field(default_factory=Facts)
+    damaged: int = 0
 
     @property
     def stem(self) -> str:
@@ -93,13 +96,23 @@ class Segment:
         """Where the facts of a closed file are kept."""
         return self.path.with_name(f"{self.stem}.index")
 
-    def lines(self, position: int = 0) -> Iterator[bytes]:
-        """Its whole rows from byte `position` of the text on."""
-        return codec.lines(self.current(), position)
+    def lines(self) -> Iterator[bytes]:
+        """Its whole rows, damaged ones among them; none when retention has removed it."""
+        while True:
+            path = self.current()
+            try:
+                yield from codec.lines(path)  # only its opening finds no file: nothing comes twice
+            except FileNotFoundError:
+                if path == self.current():
+                    return
+            else:
+                return
 
-    def content(self) -> bytes:
-        """Its whole text."""
-        return codec.content(self.current())
+    def passed_over(self, damaged: int) -> None:
+        """Say that rows could not be read, when it is news."""
+        if damaged > self.damaged:
+            self.damaged = damaged
+            _log.error("damaged rows in the store", extra={"file": self.path.name, "rows": damaged})
 
     def current(self) -> Path:
         """Where the file is now: it may have been compressed a moment ago."""
@@ -110,25 +123,35 @@ class Segment:
                     return moved
         return self.path
 
-    def scan(self, decode: Decoder) -> int:
-        """Learn the facts by reading every row; return the bytes of text up to the first damage."""
-        whole = 0
+    def scan(self, decode: Decoder, *, to_damage: bool) -> int:
+        """Learn the facts by reading its rows, all or up to the first damaged one.
+
+        Returns the bytes of text that were read.
+        """
+        whole = damaged = 0
         records: list[Record] = []
         for row in self.lines():
             try:
                 records.append(decode(row))
             except ValueError:
-                break
+                if to_damage:
+                    break
+                damaged += bool(row)
             whole += len(row) + 1
             if len(records) >= 1000:
                 self.facts.add(records)
                 records.clear()
         if records:
             self.facts.add(records)
+        self.passed_over(damaged)
         return whole
 
     def count_from(self, offset: int) -> int:
         """How many of its records are at or after `offset`."""
         if offset <= self.first:
             return self.facts.count
-        return sum(offset_of(row) >= offset for row in self.lines())
+        count = 0
+        for row in self.lines():
+            with contextlib.suppress(ValueError):
+                count += offset_of(row) >= offset
+        return count

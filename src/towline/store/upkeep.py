@@ -61,7 +61,10 @@ class Ledger:
     async def save(self, *, final: bool = False) -> None:
         """Sync the store, then write the checkpoints of what was read before the sync."""
         progress = [source.progress(final=final) for source in self._sources]
+        due = self._store.next_offset
         reached = await self._store.sync()
+        if reached < due:
+            return  # the disk refuses: what was read since must be read again after a crash
         covered = min([reached, *(step.covered for step in progress)])
         points = [point for step in progress for point in step.points]
         await asyncio.to_thread(self._store.checkpoints.save, points, covered)
@@ -116,7 +119,11 @@ class Upkeep:
 
     async def _clean(self) -> None:
         while True:
-            await self.clean()
+            try:
+                await self.clean()
+            except OSError as exc:
+                self.health.degraded(f"cannot clean up: {exc.strerror}")
+                _log.warning("old records cannot be removed", extra={"reason": exc.strerror})
             await asyncio.sleep(CLEAN_EVERY)
 
     async def clean(self) -> int:
@@ -124,7 +131,7 @@ class Upkeep:
         store, gone = self._store, 0
         horizon = (self._clock() - self._settings.max_age) * 1000
         for segment in list(store.segments):
-            too_old = segment.facts.newest < horizon
+            too_old = 0 < segment.facts.newest < horizon
             too_much = store.files.size > self._settings.max_size
             if not (too_old or too_much):
                 break
