@@ -16,11 +16,9 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from towline.errors import NotFound, SourceError, Unreadable
+from towline.sources.docker.pace import Pace
 
 BUFFER: Final = 1 << 18
-GULP: Final = 0.005
-"""Seconds between two reads of a busy stream."""
-
 _MAX_HEAD = 64 << 10
 _buffer = memoryview(bytearray(BUFFER))
 
@@ -56,6 +54,7 @@ class Stream(asyncio.BufferedProtocol):
         self._refusal = b""
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self.opened: asyncio.Future[None] = self._loop.create_future()
+        self._pace = Pace(self._loop.time())
         self.last = self._loop.time()
         """When something was read last, by the loop's clock."""
 
@@ -72,7 +71,6 @@ class Stream(asyncio.BufferedProtocol):
         """Asyncio calls this with what was read."""
         data = bytes(_buffer[:nbytes])
         now = self._loop.time()
-        busy = now - self.last < GULP
         self.last = now
         try:
             if self._head is None:
@@ -82,9 +80,10 @@ class Stream(asyncio.BufferedProtocol):
         except (SourceError, ValueError) as exc:
             self._finish(exc)
             return
-        if busy and nbytes < BUFFER and self._transport is not None:
+        rest = self._pace.rest(nbytes, now)
+        if rest and self._transport is not None:
             self._transport.pause_reading()
-            self._loop.call_later(GULP, self._resume)
+            self._loop.call_later(rest, self._resume)
 
     def _resume(self) -> None:
         if self._transport is not None and not self._transport.is_closing():

@@ -1,0 +1,49 @@
+"""When a stream is read again, so that what comes line by line is handled many lines at a time.
+
+A read costs as much as handling ten lines, and dockerd writes each line apart. Measured with ten
+containers at 1,000 lines/s each: 13 µs of CPU per line with a rest of 5 ms, 6 with this.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+LONGEST: Final = 0.02
+"""Seconds of rest at most: nobody sees them."""
+
+FILL: Final = 16_000
+"""Bytes that may wait: a unix socket holds some 280 short rows, then dockerd waits for us."""
+
+BUSY: Final = 32_000
+"""Bytes a second from which on a stream is busy; a hundred short lines a second are half of it."""
+
+_WINDOW: Final = 0.05
+_SILENCE: Final = 0.2
+
+
+class Pace:
+    """How long one stream rests after a read. `now` is the loop's clock, in seconds.
+
+    A quiet stream never rests: its lines go on at once. Nor does one whose reads are full: while
+    they are handled, the next ones come together.
+    """
+
+    def __init__(self, now: float) -> None:
+        self._since = now
+        self._bytes = 0
+        self._rate = 0.0
+
+    def rest(self, nbytes: int, now: float) -> float:
+        """Seconds to rest after reading `nbytes`, 0 for none.
+
+        Long rests of all streams end at the same moments, so the store is written once for all.
+        """
+        self._bytes += nbytes
+        elapsed = now - self._since
+        if elapsed >= _WINDOW:
+            self._rate = self._bytes / elapsed if elapsed < _SILENCE else 0.0
+            self._since, self._bytes = now, 0
+        if self._rate < BUSY or nbytes >= FILL:
+            return 0.0
+        rest = FILL / self._rate
+        return rest if rest < LONGEST else LONGEST - now % LONGEST
