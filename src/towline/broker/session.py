@@ -8,7 +8,7 @@ acknowledgement; here it gets a stand-in whose bytes another one carries.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags
@@ -33,8 +33,8 @@ class Login:
 
     broker: str
     client_id: str
-    username: str
-    password: str
+    username: str = field(repr=False)
+    password: str = field(repr=False)
     keep_alive: int
     clean_session: bool
     status_topic: str
