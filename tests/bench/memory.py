@@ -7,7 +7,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from threading import Event
 from typing import Final
 
@@ -72,8 +72,8 @@ def _running(ground: Ground) -> Table:
         wanted = max(FEW, ground.size.containers)
         until(lambda: _attached(towline) >= wanted, 60)
         note(f"{wanted} containers")
-        stack.enter_context(_page(towline))
-        note("and a page open")
+        with _page(towline):
+            note("and a page open")
     table.notes += ["aims: idle 45 MB, with the page and 50 containers 50 MB"]
     return table
 
@@ -86,15 +86,14 @@ def _attached(towline: Running) -> int:
     return sum(container["attached"] for container in towline.ask("containers")["containers"])
 
 
-def _page(towline: Running) -> ExitStack:
+@contextmanager
+def _page(towline: Running) -> Iterator[None]:
     """What a browser does that opens the page: the files, the lists, and a WebSocket."""
     for path in ("", "page.js", "api/v1/containers", "api/v1/status", "api/v1/logs?limit=500"):
         urllib.request.urlopen(f"http://127.0.0.1:{towline.port}/{path}", timeout=10).close()
-    stack = ExitStack()
-    socket = connect(f"ws://127.0.0.1:{towline.port}/api/v1/logs/stream?tail=0")
-    stack.callback(socket.close)
-    socket.recv(10)
-    return stack
+    with connect(f"ws://127.0.0.1:{towline.port}/api/v1/logs/stream?tail=0") as socket:
+        socket.recv(10)
+        yield
 
 
 def _imports() -> Table:

@@ -24,7 +24,7 @@ _NOTHING: Final = Event()
 def tables(ground: Ground) -> Iterator[Table]:
     """The reader alone, then the whole way, then with a broker."""
     columns = ("what", "lines/s", "cores", "CPU µs/line", "dockerd cores", "RSS MB", "PSS MB")
-    title = f"steady: {CONTAINERS} containers at {thousands(RATE)} lines/s each"
+    title = f"steady: {_count(ground)} containers at {thousands(RATE)} lines/s each"
     table = Table(f"{title}, {ground.size.seconds:g} s", columns)
     alone(ground, table)
     whole(ground, table, "towline, files", None)
@@ -33,8 +33,12 @@ def tables(ground: Ground) -> Iterator[Table]:
     yield table
 
 
+def _count(ground: Ground) -> int:
+    return min(CONTAINERS, ground.size.containers)
+
+
 def _writers(ground: Ground, *options: str) -> list[str]:
-    return ground.write_many(CONTAINERS, *options, rate=RATE)
+    return ground.write_many(_count(ground), *options, rate=RATE)
 
 
 def whole(ground: Ground, table: Table, name: str, mqtt: dict[str, str] | None) -> None:
@@ -44,7 +48,7 @@ def whole(ground: Ground, table: Table, name: str, mqtt: dict[str, str] | None) 
         begun = towline.next_offset()
         try:
             _writers(ground)
-            until(lambda: towline.next_offset() > begun + CONTAINERS * RATE, 60)
+            until(lambda: towline.next_offset() > begun + _count(ground) * RATE, 60)
             _NOTHING.wait(min(SETTLE, ground.size.seconds))
             daemon, cpu = cpu_seconds(ground.engine.pid), towline.cpu
             at, first = time.monotonic(), towline.next_offset()
