@@ -1,16 +1,17 @@
 """What must not leave: tokens, passwords in addresses, e-mail addresses, patterns of the user's.
 
-Every built-in rule knows a cheap sign of what it looks for, a few plain texts mostly. Lines are
-looked at in blocks: only where a block shows a sign are its lines looked at, and only a line that
-shows it meets the pattern. A block without any costs a few passes over its text.
-Best effort: what a pattern does not describe stays.
+Every built-in rule has needles, plain texts of which one must occur. Lines are searched for them
+in blocks, as one text; only a line that holds a needle meets the rule's pattern. A block without
+any costs a few passes over its text. Best effort: what a pattern does not describe stays.
 """
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Final
 
 from towline.config.settings import Redaction
@@ -19,37 +20,23 @@ from towline.pipeline.keys import HIDDEN, MARK, KeyBlocks
 from towline.record import Line, Origin
 
 Substitute = Callable[[str], str]
-Sign = Callable[[str], object]
 
-BLOCK: Final = 50
-"""Lines that are searched for signs at once."""
+BLOCK: Final = 100
+"""Lines that are searched for needles at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A pattern, its replacement, and the sign without which the pattern cannot match.
+    """A pattern, its replacement, and the needles without one of which it cannot match.
 
-    A sign that folds is asked about text in lower case.
+    Needles of a rule that folds are in lower case and found in any. `also` must occur as well.
     """
 
-    sign: Sign
+    needles: tuple[str, ...]
     pattern: re.Pattern[str]
     replacement: str | Callable[[re.Match[str]], str]
     folds: bool = False
-
-
-def _any(*texts: str) -> Sign:
-    def found(text: str) -> bool:
-        for one in texts:  # noqa: SIM110 - a generator costs more than the search
-            if one in text:
-                return True
-        return False
-
-    return found
-
-
-def _all(*texts: str) -> Sign:
-    return lambda text: all(one in text for one in texts)
+    also: str = ""
 
 
 def _keep_json(found: re.Match[str]) -> str:
@@ -90,22 +77,22 @@ _ASSIGNED = re.compile(
 GROUPS: Final[dict[str, tuple[Rule, ...]]] = {
     "tokens": (
         Rule(
-            _any("eyJ"),
+            ("eyJ",),
             re.compile(r"(?<![\w-])eyJ[\w-]{6,}+\.[\w-]{6,}+\.[\w-]*+"),
             "[REDACTED:jwt]",
         ),
         Rule(
-            _any("AKIA", "ASIA"),
+            ("AKIA", "ASIA"),
             re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
             "[REDACTED:aws]",
         ),
         Rule(
-            re.compile("gh[pousr]_").search,
+            ("gh",),
             re.compile(r"\bgh[pousr]_[A-Za-z0-9]{20,}+"),
             "[REDACTED:github]",
         ),
         Rule(
-            _any(MARK),
+            (MARK,),
             re.compile(
                 r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----"
                 r"[A-Za-z0-9+/=\s\\]{0,16384}+"
@@ -114,13 +101,13 @@ GROUPS: Final[dict[str, tuple[Rule, ...]]] = {
             HIDDEN,
         ),
         Rule(
-            _any("bearer "),
+            ("bearer ",),
             re.compile(r"(?i)\bbearer +(?=[a-z_.~+/=-]{0,64}\d)[\w.~+/=-]{8,}+"),
             "Bearer [REDACTED]",
             folds=True,
         ),
         Rule(
-            _any("pass", "secret", "token", "key", "authorization"),
+            ("pass", "secret", "token", "key", "authorization"),
             _ASSIGNED,
             _keep_json,
             folds=True,
@@ -128,14 +115,15 @@ GROUPS: Final[dict[str, tuple[Rule, ...]]] = {
     ),
     "urls": (
         Rule(
-            _all("://", "@"),
+            ("://",),
             re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]{1,20}://)[^\s/@:]{0,128}:[^\s/\"']{1,256}@"),
             r"\1***@",
+            also="@",
         ),
     ),
     "emails": (
         Rule(
-            _any("@"),
+            ("@",),
             re.compile(
                 r"(?<![\w.+-])(?!git@)[\w.+-]{1,64}+@(?:[A-Za-z0-9-]{1,63}\.){1,8}"
                 r"(?!(?:service|socket|timer|target|mount|slice|scope|png|jpe?g|svg|webp)\b)"
@@ -169,6 +157,8 @@ class Redactor:
         named = list(rules)
         self._rules = [rule for name in named if isinstance(name, str) for rule in GROUPS[name]]
         self._own = [own_rule(rule) for rule in named if isinstance(rule, Redaction)]
+        self._exact = [text for rule in self._rules if not rule.folds for text in rule.needles]
+        self._folded = [text for rule in self._rules if rule.folds for text in rule.needles]
         self._keys = KeyBlocks() if "tokens" in named else None
         self.redacted = 0
 
@@ -184,24 +174,43 @@ class Redactor:
             self.redacted += len(changed)
 
     def _built_in(self, block: list[Line], origin: Origin) -> set[int]:
-        changed: set[int] = set()
-        text = "\n".join([line.text for line in block])
-        folded = text.lower()
-        if self._keys and self._keys.concerns(text):
-            changed |= self._keys(block, origin)
-        for rule in self._rules:
-            if rule.sign(folded if rule.folds else text):
-                changed |= _apply(rule, block)
+        texts = [line.text for line in block]
+        exact = "\n".join(texts)
+        folded = exact.lower()
+        changed = set()
+        if self._keys and self._keys.concerns(exact):
+            changed = self._keys(block, origin)
+        if [one for one in self._exact if one in exact] or [
+            one for one in self._folded if one in folded
+        ]:
+            starts = _starts(texts)
+            # a few characters become two in lower case
+            moved = starts if len(folded) == len(exact) else _starts(map(str.lower, texts))
+            for rule in self._rules:
+                held = _holding(rule.needles, *((folded, moved) if rule.folds else (exact, starts)))
+                changed |= {position for position in held if _apply(rule, block[position])}
         return changed
 
 
-def _apply(rule: Rule, block: list[Line]) -> set[int]:
-    return {
-        position
-        for position, line in enumerate(block)
-        if rule.sign(line.text.lower() if rule.folds else line.text)
-        and _replace(line, rule.pattern.sub(rule.replacement, line.text))
-    }
+def _starts(texts: Iterable[str]) -> list[int]:
+    """Where each text begins when they are joined by one character, and where one more would."""
+    return list(accumulate((len(text) + 1 for text in texts), initial=0))
+
+
+def _holding(needles: tuple[str, ...], text: str, starts: list[int]) -> set[int]:
+    """Which of the lines that `text` is joined of hold a needle."""
+    held: set[int] = set()
+    for needle in needles:
+        at = text.find(needle)
+        while at >= 0:
+            position = bisect_right(starts, at) - 1
+            held.add(position)
+            at = text.find(needle, starts[position + 1])
+    return held
+
+
+def _apply(rule: Rule, line: Line) -> bool:
+    return rule.also in line.text and _replace(line, rule.pattern.sub(rule.replacement, line.text))
 
 
 def _replace(line: Line, text: str) -> bool:

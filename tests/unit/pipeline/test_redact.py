@@ -1,6 +1,7 @@
 import json
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -249,14 +250,14 @@ def test_a_secret_is_found_wherever_it_stands_in_a_batch(at: int) -> None:
     assert sum(line.text == "an ordinary line" for line in lines) == 4 * BLOCK - 1
 
 
-def test_a_batch_without_a_sign_meets_no_pattern(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_without_a_needle_meets_no_pattern(monkeypatch: pytest.MonkeyPatch) -> None:
     met: list[str] = []
 
     def meet(found: re.Match[str]) -> str:
         met.append(found[0])
         return found[0]
 
-    watched = tuple(Rule(rule.sign, re.compile(".+"), meet, rule.folds) for rule in TOKENS)
+    watched = tuple(replace(rule, pattern=re.compile(".+"), replacement=meet) for rule in TOKENS)
     monkeypatch.setitem(GROUPS, "tokens", watched)
     texts = ["an ordinary line", "with numbers 12:30:45", '{"level":"info","msg":"x"}']
     for text in texts:
@@ -270,11 +271,18 @@ TOKENS = GROUPS["tokens"]
 
 
 @pytest.mark.parametrize("rule", [rule for rules in GROUPS.values() for rule in rules])
-def test_every_pattern_needs_its_sign(rule: Rule) -> None:
+def test_every_pattern_needs_a_needle(rule: Rule) -> None:
     for marked in SECRET:
         text = re.sub("[«»]", "", marked)
         if rule.pattern.search(text):
-            assert rule.sign(text.lower() if rule.folds else text)
+            assert any(one in (text.lower() if rule.folds else text) for one in rule.needles)
+            assert rule.also in text
+
+
+def test_a_line_is_found_beside_characters_that_change_their_length_in_lower_case() -> None:
+    lines = [Line(text, "", 0) for text in ["İ" * 50, "TOKEN=abc", "İ", "a line\nToken=abc\n", "b"]]
+    Redactor(["tokens"])(lines, WEB)
+    assert [line.text for line in lines[1::2]] == ["TOKEN=[REDACTED]", "a line\nToken=[REDACTED]\n"]
 
 
 PIECES = [
