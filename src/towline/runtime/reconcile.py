@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from itertools import groupby
 from typing import Any, Final
 
 from towline.errors import RestoreError, StartError
@@ -47,7 +48,11 @@ class Reconciler:
         return slot.component if slot else None
 
     async def apply(
-        self, wanted: Specs, *, grace: float = GRACE, swapped: Callable[[], None] = lambda: None
+        self,
+        wanted: Specs,
+        *,
+        grace: float = GRACE,
+        swapped: Callable[[Plan], None] = lambda _: None,
     ) -> Plan:
         """Bring the running set to `wanted`; on `StartError` nothing has changed.
 
@@ -60,23 +65,28 @@ class Reconciler:
             retired = {key: self._slots.pop(key) for key in plan.retires}
             self._slots |= fresh
             self._specs = dict(wanted)
-            swapped()
-            for key in plan.added:
+            swapped(plan)
+            for key in plan.added | set(parked) & fresh.keys():
                 fresh[key].go()
-            for key in reversed(_ordered(plan.retires, old)):
-                if key not in parked:
-                    await retired[key].stop(grace)
+
+            async def hand_over(key: str) -> None:
+                await retired[key].stop(grace)
                 if key in fresh:
                     fresh[key].go()
+
+            for tier in reversed(_tiers(plan.retires - set(parked), old)):
+                # together: one that has nobody to deliver to must not hold up the others
+                await asyncio.gather(*map(hand_over, tier))
             return plan
 
     async def _stage(self, plan: Plan, wanted: Specs) -> tuple[dict[str, Slot], list[str]]:
         """Open every newcomer beside its predecessor; undo it all if one fails."""
         fresh: dict[str, Slot] = {}
+        staged: dict[str, Slot] = {}
         parked: list[str] = []
 
         def lookup(key: str) -> Any:
-            slot = fresh.get(key) or self._slots.get(key)
+            slot = staged.get(key) or self._slots.get(key)
             return slot.component if slot else None
 
         try:
@@ -84,17 +94,26 @@ class Reconciler:
                 for holder in self._holders(wanted[key], plan.retires - set(parked)):
                     parked.append(holder)
                     await self._slots[holder].stop(GRACE)
-                fresh[key] = await self._open(wanted[key], lookup)
+                fresh[key] = staged[key] = await self._open(wanted[key], lookup)
         except BaseException:
             for slot in reversed(fresh.values()):
                 await slot.stop()
             await self._restore(parked)
             raise
+        finally:
+            staged.clear()  # components outlive this: what they look up later is what runs then
         return fresh, parked
 
     def _holders(self, newcomer: Spec, retiring: frozenset[str]) -> list[str]:
-        """Retiring components that hold something the newcomer cannot share."""
-        return [key for key in retiring if self._specs[key].claims & newcomer.claims]
+        """Retiring components that hold what the newcomer cannot share, in the order to stop.
+
+        Those that lean on them go first: they still have something to deliver through them, and
+        if they came back with the newcomer gone, they would lean on nothing.
+        """
+        found = {key for key in retiring if self._specs[key].claims & newcomer.claims}
+        while leaning := {key for key in retiring - found if self._specs[key].needs & found}:
+            found |= leaning
+        return _ordered(frozenset(found), self._specs)[::-1]
 
     async def _restore(self, parked: list[str]) -> None:
         for key in _ordered(frozenset(parked), self._specs):
@@ -112,3 +131,8 @@ class Reconciler:
 
 def _ordered(keys: frozenset[str], specs: Specs) -> list[str]:
     return sorted(keys, key=lambda key: (specs[key].tier, key))
+
+
+def _tiers(keys: frozenset[str], specs: Specs) -> list[list[str]]:
+    ordered = _ordered(keys, specs)
+    return [list(tier) for _, tier in groupby(ordered, lambda key: specs[key].tier)]

@@ -91,6 +91,66 @@ async def test_failed_handover_brings_the_predecessor_back() -> None:
         assert diary.lines == ["drain a=1", "close a=1", "open a=1", "run a=1"]
 
 
+async def test_what_leans_on_a_predecessor_delivers_before_it_hands_over() -> None:
+    async with rig() as (reconciler, diary):
+        leaning = spec("b", tier=1, needs=frozenset({"a"}))
+        await reconciler.apply(of(spec("a", claims=PORT), leaning))
+        await diary.has("run b=1")
+        diary.lines.clear()
+        await reconciler.apply(of(spec("a", "2", claims=PORT), leaning))
+        await diary.has("run b=1")
+        assert diary.lines[:4] == ["drain b=1", "close b=1", "drain a=1", "close a=1"]
+        assert sorted(diary.lines[4:]) == ["open a=2", "open b=1", "run a=2", "run b=1"]
+
+
+async def test_what_leans_on_a_predecessor_that_came_back_leans_on_that_one() -> None:
+    async with rig() as (reconciler, diary):
+        leaning = spec("b", tier=1, needs=frozenset({"a"}))
+        await reconciler.apply(of(spec("a", claims=PORT), leaning))
+        late = spec("c", fails=True, tier=2)
+        with pytest.raises(StartError):
+            await reconciler.apply(of(spec("a", "2", claims=PORT), leaning, late))
+        part = reconciler.component("b")
+        assert part.found["a"] is reconciler.component("a")
+        assert reconciler.component("a").wanted.value == "1"
+        diary.lines.clear()
+        await diary.has("run b=1")
+
+
+async def test_parts_of_one_tier_drain_together() -> None:
+    async with rig() as (reconciler, diary):
+        await reconciler.apply(of(spec("a"), spec("b")))
+        await diary.has("run b=1")
+        await reconciler.apply({})
+        assert {*diary.lines[4:6]} == {"drain a=1", "drain b=1"}
+
+
+async def test_a_component_that_is_reopened_later_finds_what_runs_then() -> None:
+    diary = Diary()
+    found: list[Any] = []
+
+    class Asking(Part):
+        async def run(self) -> None:
+            if self.spec.key != "b":
+                await super().run()
+                return
+            found.append(self.lookup("a"))
+            await self.drained.wait()
+            found.append(self.lookup("a"))
+
+    async with asyncio.TaskGroup() as tasks:
+        reconciler = Reconciler(tasks, lambda wanted, lookup: Asking(wanted, diary, lookup))
+        await reconciler.apply(of(spec("a"), spec("b", tier=1)))
+        first = reconciler.component("a")
+        asking = reconciler.component("b")
+        await reconciler.apply(of(spec("a", "2"), spec("b", tier=1)))
+        asking.drain()
+        while len(found) < 2:
+            await asyncio.sleep(0)
+        assert found == [first, reconciler.component("a")]
+        await reconciler.apply({})
+
+
 async def test_failed_return_of_the_predecessor_is_said_aloud() -> None:
     diary = Diary()
     async with asyncio.TaskGroup() as tasks:
