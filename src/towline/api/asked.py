@@ -186,10 +186,6 @@ class Asked:
             source_type=self.choices("sourceType", [str(kind) for kind in OriginType]),
         )
 
-    def is_filtered(self) -> bool:
-        """Whether any filter was given."""
-        return any(name in self for name in FILTERS)
-
 
 def _named(names: tuple[str, ...]) -> tuple[Match, ...]:
     """What people call a container: its name, the start of its id, its service."""

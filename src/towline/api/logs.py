@@ -15,7 +15,6 @@ from towline.api.asked import FILTERS, FORMATS, PAGING, Asked, pairs
 from towline.api.bodies import read_object
 from towline.api.desk import Desk
 from towline.api.export import RENDERERS
-from towline.errors import QueryError
 from towline.record import record_id
 from towline.store.log import Store
 from towline.store.query import Query
@@ -98,11 +97,3 @@ async def histogram(desk: Desk, request: Request) -> Response:
             "buckets": [{"start": b.start_ms, "counts": b.counts} for b in buckets],
         }
     )
-
-
-async def remove(desk: Desk, request: Request) -> Response:
-    """Remove stored records."""
-    asked = Asked(request.query_params.multi_items(), (*FILTERS, "all"))
-    if not asked.is_filtered() and not asked.flag("all", default=False):
-        raise QueryError("filter_missing", "without a filter this removes everything: say all=true")
-    return answers.json({"deleted": await desk.towline.store.delete(asked.filters())})

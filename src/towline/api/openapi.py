@@ -48,7 +48,6 @@ PARAMETERS: Final[dict[str, tuple[dict[str, Any], str]]] = {
     "order": (_one_of(("asc", "desc")), "oldest or newest first"),
     "format": (_one_of(FORMATS), "shape of the answer"),
     "bucket": (_TEXT, "width of a bucket: a duration"),
-    "all": (_FLAG, "remove everything"),
     "tail": (_TEXT, "records of the time before, or all"),
     "follow": (_FLAG, "go on with what comes"),
     "timestamps": (_FLAG, "told to clients that print text; records always carry their time"),
@@ -119,7 +118,7 @@ def _body(endpoint: Endpoint) -> dict[str, Any]:
 
 
 def _schema(endpoint: Endpoint) -> dict[str, Any]:
-    if endpoint.path.endswith(("/v1/logs", "/logs/search")) and endpoint.method != "DELETE":
+    if endpoint.path.endswith(("/v1/logs", "/logs/search")):
         return {"schema": {"$ref": "#/components/schemas/Page"}}
     return {}
 

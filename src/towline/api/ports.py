@@ -34,9 +34,9 @@ class Towline(Protocol):
         """Whether every enabled component is up."""
 
     def containers(self) -> list[dict[str, Any]]:
-        """Containers that sources know: `id name image state serviceName project app source attached`.
+        """Containers that sources know.
 
-        `attached` tells whether its log is being read, `reason` (may be missing) why it is not.
+        `id name image state serviceName project app source attached`: `attached` tells whether its log is being read, `reason` (may be missing) why it is not.
         """
 
     def sources(self) -> list[dict[str, Any]]:

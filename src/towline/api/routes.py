@@ -78,7 +78,6 @@ def _table() -> tuple[Endpoint, ...]:
         on("POST", f"{api}/logs/search", logs.search_by_body, "read", body=_SEARCH),
         on("GET", f"{api}/logs/count", logs.count, "read", query=FILTERS),
         on("GET", f"{api}/logs/histogram", logs.histogram, "read", query=(*FILTERS, "bucket")),
-        on("DELETE", f"{api}/logs", logs.remove, "admin", query=(*FILTERS, "all")),
         *_live(f"{api}/logs/stream", "all records"),
         *(
             endpoint

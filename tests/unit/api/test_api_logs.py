@@ -208,11 +208,6 @@ async def test_histogram_has_a_bounded_number_of_buckets(api: httpx.AsyncClient)
     assert NOW / answer["bucket"] <= logs.MAX_BUCKETS
 
 
-async def test_removal_needs_a_filter_or_a_plain_word(api: httpx.AsyncClient) -> None:
-    answer = await api.delete(LOGS)
-    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "filter_missing")
-
-
 async def test_gathering_asks_the_store_in_chunks_and_keeps_the_limit(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
