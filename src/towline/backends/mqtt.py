@@ -11,6 +11,7 @@ import voluptuous as vol
 from towline.broker.topics import BATCH_SUFFIX, Template, Topics
 from towline.broker.window import Message
 from towline.config import fields
+from towline.config.doubts import topic_doubts
 from towline.config.kinds import Kind, Surroundings
 from towline.errors import Rejected
 from towline.record import Batch, Origin, Record
@@ -165,4 +166,5 @@ KIND: Final = Kind(
     config=_config,
     open=_open,
     needs=lambda config: frozenset({f"brokers.{config.broker}"}),
+    doubts=lambda config: topic_doubts(config.topic, retain=config.retain),
 )

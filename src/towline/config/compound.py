@@ -143,14 +143,14 @@ class Listing(Compound):
 
     def __init__(self, item: Validator, *, least: int = 0, most: int = 1000) -> None:
         self.item = item
-        self._least, self._most = least, most
+        self.least, self.most = least, most
 
     def check(self, value: Any) -> Checked:
         """The sound items, and every fault."""
         if not isinstance(value, list):
             return (), [expected("a list", value)]
-        if not self._least <= len(value) <= self._most:
-            bound = f"{self._least} to {self._most} items in this list, not {len(value)}"
+        if not self.least <= len(value) <= self.most:
+            bound = f"{self.least} to {self.most} items in this list, not {len(value)}"
             return (), [Fault("wrong_length", f"expected {bound}")]
         pairs = [checked(self.item, item) for item in value]
         faults = [fault for at, (_, found) in enumerate(pairs) for fault in _beneath(at, found)]

@@ -33,6 +33,17 @@ def doubt(code: str, text: str, path: Sequence[str | int], *, hint: str = "") ->
     return Fault(code, text, path=path, hint=hint, severity="warning")
 
 
+def topic_doubts(topic: str, *, retain: bool) -> Iterator[Fault]:
+    """Templates that throw together what the reader can hardly tell apart again."""
+    if retain and not any(word in topic for word in ("{service}", "{container}")):
+        text = "the broker keeps one record for all containers: the last one"
+        hint = "name {service} or {container} in the topic"
+        yield doubt("shared_topic", text, ["retain"], hint=hint)
+    elif "{" not in topic:
+        text = "every record of every device goes to this one topic"
+        yield doubt("shared_topic", text, ["topic"], hint="name {device} and {service} in it")
+
+
 def _routes(routes: Sequence[Route]) -> Iterator[Fault]:
     """Routes that say again what an earlier one has said."""
     said: dict[tuple[Match, str], int] = {}

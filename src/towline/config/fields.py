@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+from towline.config import shapes
 from towline.config.compound import A_NAME, KEEPERS, NAME, ByType, Mapping, Validator
 from towline.config.faults import Fault, expected, shown
 from towline.config.settings import Secret
+from towline.config.shapes import TAGGED, TEXT, shaped, words
 from towline.record import LEVELS
 
 mapping = Mapping
@@ -30,10 +32,18 @@ HOST: Final = r"\[[0-9A-Fa-f:.]{2,64}\]|[A-Za-z0-9][A-Za-z0-9._-]{0,252}"
 _LISTEN = re.compile(rf"({HOST}):(\d{{1,5}})", re.ASCII)
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _BRACES = re.compile(r"\{([^{}]*)\}")
+_TOPIC: Final = r"[^+#$\u0000-\u001f][^+#\u0000-\u001f]*"
+PATTERNS: Final[shapes.Shape] = {
+    "type": ["string", "integer", "array"],
+    "minLength": 1,
+    "items": {"type": ["string", "integer"]},
+    "minItems": 1,
+}
 _WORDS_FOR_TRUE = frozenset({"yes", "on", "y", "true"})
 _WORDS_FOR_FALSE = frozenset({"no", "off", "n", "false"})
 
 
+@shaped(TEXT)
 def text(value: Any) -> str:
     """Any text. A whole number is taken as it was written."""
     if isinstance(value, str):
@@ -44,6 +54,7 @@ def text(value: Any) -> str:
     raise expected("text", value, hint=hint)
 
 
+@shaped(TEXT | {"pattern": r"\S"})
 def some_text(value: Any) -> str:
     """Text that is not empty."""
     found = text(value)
@@ -52,6 +63,7 @@ def some_text(value: Any) -> str:
     return found
 
 
+@shaped(TEXT)
 def secret(value: Any) -> Secret:
     """A text that is never shown."""
     try:
@@ -61,6 +73,7 @@ def secret(value: Any) -> Secret:
         raise Fault("wrong_value", "expected text", hint="put it in quotes") from None
 
 
+@shaped(TEXT)
 def discreet_text(value: Any) -> str:
     """Any text; a secret stays a `Secret`."""
     return value if isinstance(value, Secret) else text(value)
@@ -74,6 +87,7 @@ def plain(value: str) -> str:
     return value.reveal() if isinstance(value, Secret) else value
 
 
+@shaped({"type": ["boolean", "string"], "pattern": TAGGED})
 def boolean(value: Any) -> bool:
     """`true` or `false`; `yes`, `no`, `on` and `off` are text in YAML 1.2."""
     if isinstance(value, bool):
@@ -87,6 +101,9 @@ def boolean(value: Any) -> bool:
 def whole(least: int, most: int) -> Validator:
     """A whole number between two bounds, both allowed."""
 
+    shape = {"type": ["integer", "string"], "minimum": least, "maximum": most, "pattern": TAGGED}
+
+    @shaped(shape)
     def validate(value: Any) -> int:
         if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
             return value
@@ -98,15 +115,16 @@ def whole(least: int, most: int) -> Validator:
 port = whole(1, 65535)
 
 
-def one_of(*words: str) -> Validator:
+def one_of(*known: str) -> Validator:
     """One of these words."""
 
+    @shaped(shapes.one_of(*known))
     def validate(value: Any) -> str:
         word = plain(value) if isinstance(value, str) else str(value)
-        if word in words and not isinstance(value, bool):
+        if word in known and not isinstance(value, bool):
             return word
-        wanted = f"expected one of {', '.join(words)}, not {shown(value)}"
-        raise Fault("wrong_value", wanted, word=value, known=words)
+        wanted = f"expected one of {', '.join(known)}, not {shown(value)}"
+        raise Fault("wrong_value", wanted, word=value, known=known)
 
     return validate
 
@@ -114,6 +132,7 @@ def one_of(*words: str) -> Validator:
 level = one_of(*LEVELS)
 
 
+@shaped(words(r"\d{1,9}(?:\.\d{1,6})? ?(?:ms|s|m|h|d)"))
 def duration(value: Any) -> float:
     """A length of time with its unit (`500ms 30s 5m 24h 7d`), as seconds."""
     found = _DURATION.fullmatch(value) if isinstance(value, str) else None
@@ -125,6 +144,7 @@ def duration(value: Any) -> float:
     raise expected("a duration such as 500ms, 30s, 5m, 24h or 7d", value, hint=hint)
 
 
+@shaped(words(r"\d{1,9}(?:\.\d{1,3})? ?(?:[KkMmGgTt]?[Bb])"))
 def size(value: Any) -> int:
     """An amount of data with its unit (`512KB 10MB 1GB`), as bytes; KB is 1,000 bytes."""
     found = _SIZE.fullmatch(value) if isinstance(value, str) else None
@@ -134,6 +154,7 @@ def size(value: Any) -> int:
     raise expected("a size such as 512KB, 10MB or 1GB", value)
 
 
+@shaped(words(NAME.pattern))
 def name(value: Any) -> str:
     """A name for a component: it occurs in paths, addresses and file names."""
     if isinstance(value, str) and NAME.fullmatch(value):
@@ -141,6 +162,7 @@ def name(value: Any) -> str:
     raise expected(A_NAME, value)
 
 
+@shaped(words(rf"(?:{HOST}):\d{{1,5}}"))
 def listen(value: Any) -> tuple[str, int]:
     """`host:port` to listen on, an IPv6 address in brackets; port 0 takes any free one."""
     found = _LISTEN.fullmatch(value) if isinstance(value, str) else None
@@ -149,6 +171,7 @@ def listen(value: Any) -> tuple[str, int]:
     raise expected("host:port such as 127.0.0.1:8099 or [::1]:8099", value)
 
 
+@shaped(words(_TOPIC))
 def publish_topic(value: Any) -> str:
     """An MQTT topic that one may publish to."""
     if not isinstance(value, str) or not value.strip("/"):
@@ -165,6 +188,7 @@ def publish_topic(value: Any) -> str:
 def template(*known: str) -> Validator:
     """A text with placeholders in braces, each of them one of these."""
 
+    @shaped(TEXT)
     def validate(value: Any) -> str:
         found = plain(some_text(value))
         for word in _BRACES.findall(found):
@@ -181,11 +205,13 @@ def template(*known: str) -> Validator:
 _topic_placeholders = template(*PLACEHOLDERS)
 
 
+@shaped(words(_TOPIC))
 def topic_template(value: Any) -> str:
     """A topic with placeholders in braces."""
     return str(_topic_placeholders(publish_topic(value)))
 
 
+@shaped(PATTERNS)
 def shell_patterns(value: Any) -> tuple[str, ...]:
     """A shell pattern or a list of them, as a tuple."""
     items = value if isinstance(value, list) else [value]
@@ -194,6 +220,7 @@ def shell_patterns(value: Any) -> tuple[str, ...]:
     return tuple(plain(some_text(item)) for item in items)
 
 
+@shaped({"type": "string", "minLength": 1})
 def regex(value: Any) -> str:
     """A pattern as RE2 understands it."""
     compile_regex(value)

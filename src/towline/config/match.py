@@ -8,8 +8,9 @@ import voluptuous as vol
 
 from towline.config.compound import Into, Listing, Mapping, checked
 from towline.config.faults import Fault, expected
-from towline.config.fields import level, one_of, plain, regex, shell_patterns, some_text
+from towline.config.fields import PATTERNS, level, one_of, plain, regex, shell_patterns, some_text
 from towline.config.settings import Match
+from towline.config.shapes import Either, Named, shaped
 
 _PATTERNS = ("name", "service", "project", "app", "container", "image", "device", "source")
 
@@ -18,12 +19,14 @@ def _some(word: Any) -> Any:
     """A word or a list of them, as a tuple."""
     items = Listing(word, least=1)
 
+    @shaped(Either((word, items)))
     def validate(value: Any) -> Any:
         return items(value) if isinstance(value, list) else (word(value),)
 
     return validate
 
 
+@shaped(PATTERNS)
 def _labels(value: Any) -> tuple[str, ...]:
     patterns = shell_patterns(value)
     for label in patterns:
@@ -32,6 +35,13 @@ def _labels(value: Any) -> tuple[str, ...]:
     return patterns
 
 
+@shaped(
+    {
+        "type": "object",
+        "additionalProperties": {"type": ["string", "number", "boolean"]},
+        "minProperties": 1,
+    }
+)
 def _fields(value: Any) -> tuple[tuple[str, str], ...]:
     if not isinstance(value, dict) or not value:
         raise expected("a mapping of field names and patterns", value)
@@ -63,12 +73,13 @@ def _match(**keys: Any) -> Match:
     )
 
 
+@shaped(Named("match", lambda: _KEYS))
 def match(value: Any) -> Match:
     """A match; without keys it holds for everything."""
     return _MATCH(value)  # type: ignore[no-any-return]
 
 
-_KEYS = Mapping(
+_KEYS: Mapping = Mapping(
     {vol.Optional(key): shell_patterns for key in _PATTERNS}
     | {
         vol.Optional("label"): _labels,

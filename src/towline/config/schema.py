@@ -12,6 +12,7 @@ from towline.config.compound import ByType, Into, Listing, Mapping, Named
 from towline.config.faults import Fault, expected
 from towline.config.fields import (
     HOST,
+    PATTERNS,
     boolean,
     compile_regex,
     discreet_text,
@@ -40,9 +41,13 @@ from towline.config.settings import (
     Route,
     Token,
 )
+from towline.config.shapes import SECRET_NAME, TEXT, Either, shaped, words
 
 DEFAULT_SOURCES: Final = {"docker": {"type": "docker"}}
 REDACTION_GROUPS: Final = ("tokens", "urls", "emails")
+RESTART: Final = frozenset({"store.path", "store.persist"})
+"""Keys that count from the next start on."""
+
 SCOPES: Final = ("read", "operate", "admin")
 _PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
 
@@ -51,12 +56,14 @@ _SERVER = re.compile(rf"([A-Za-z]+)://({HOST})(?::(\d{{1,5}}))?/?", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 
+@shaped({"const": 1})
 def _version(value: Any) -> int:
     if value == 1 and isinstance(value, int) and not isinstance(value, bool):
         return value
     raise expected("version 1", value, hint="this Towline reads files of version: 1")
 
 
+@shaped({"type": ["string", "integer"], "pattern": words(_DEVICE.pattern)["pattern"]})
 def _device_id(value: Any) -> str:
     if isinstance(value, str | int) and not isinstance(value, bool):
         found = plain(text(value))
@@ -79,12 +86,6 @@ def _kind(word: str, kinds: Kinds) -> Into:
     return Into(kind.schema, lambda **keys: Entry(type=word, config=kind.config(**keys)))
 
 
-def _redaction(value: Any) -> str | Redaction:
-    if isinstance(value, dict):
-        return _OWN_REDACTION(value)  # type: ignore[no-any-return]
-    return str(one_of(*REDACTION_GROUPS)(value))
-
-
 def _own_redaction(**keys: Any) -> Redaction:
     """A pattern and its replacement, tried on an empty match with as many groups."""
     import re2  # a file with a pattern has loaded it already
@@ -103,6 +104,7 @@ def _own_redaction(**keys: Any) -> Redaction:
     return Redaction(pattern=pattern, replacement=replacement)
 
 
+@shaped({"type": "string", "minLength": 1})
 def _pattern(value: Any) -> str:
     """A pattern that does not match an empty text: it would redact between all characters."""
     if compile_regex(value).search("") is not None:
@@ -110,6 +112,21 @@ def _pattern(value: Any) -> str:
     return plain(value)
 
 
+_OWN_REDACTION = Into(
+    Mapping({vol.Required("pattern"): _pattern, vol.Optional("with", default="[REDACTED]"): text}),
+    _own_redaction,
+)
+_GROUP = one_of(*REDACTION_GROUPS)
+
+
+@shaped(Either((_GROUP, _OWN_REDACTION)))
+def _redaction(value: Any) -> str | Redaction:
+    if isinstance(value, dict):
+        return _OWN_REDACTION(value)  # type: ignore[no-any-return]
+    return str(_GROUP(value))
+
+
+@shaped(words(rf"[Mm][Qq][Tt][Tt][Ss]?://(?:{HOST})(?::\d{{1,5}})?/?|{SECRET_NAME}"))
 def _server(value: Any) -> str:
     """`mqtt://host:port` or `mqtts://host:port`, the port filled in."""
     found = _SERVER.fullmatch(value) if isinstance(value, str) else None
@@ -129,6 +146,7 @@ def _server(value: Any) -> str:
     return f"{scheme}://{host}:{number}"
 
 
+@shaped(words(r"\d{1,9}(?:\.\d{1,6})? ?(?:ms|s|m|h|d)"))
 def _keep_alive(value: Any) -> float:
     seconds = duration(value)
     if not 5 <= seconds <= 65535:
@@ -142,10 +160,12 @@ def _broker(**keys: Any) -> Broker:
     return Broker(**keys)
 
 
+@shaped(PATTERNS)
 def _backend_names(value: Any) -> tuple[str, ...]:
     return tuple(name(item) for item in shell_patterns(value))
 
 
+@shaped(words(f"{_SHA256.pattern}|{SECRET_NAME}"))
 def _hash(value: Any) -> str:
     if isinstance(value, str) and _SHA256.fullmatch(value):
         return plain(value).lower()
@@ -158,11 +178,13 @@ def _api(**keys: Any) -> Api:
     return Api(host=host, port=port, tokens=keys["tokens"])
 
 
+@shaped(words(r"off|\d{1,9}(?:\.\d{1,6})? ?(?:ms|s|m|h|d)"))
 def _watch(value: Any) -> float:
     """How long a change is on probation, as seconds; `off` is none."""
     return 0.0 if value == "off" else duration(value)
 
 
+@shaped(TEXT | {"pattern": r"\S"})
 def _path(value: Any) -> Path:
     found = plain(some_text(value))
     if "\0" in found:
@@ -170,10 +192,6 @@ def _path(value: Any) -> Path:
     return Path(found)
 
 
-_OWN_REDACTION = Into(
-    Mapping({vol.Required("pattern"): _pattern, vol.Optional("with", default="[REDACTED]"): text}),
-    _own_redaction,
-)
 _PIPELINE = Into(
     Mapping(
         {

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.unit.config.walk import REQUIRED, walk
+from towline.config.descriptions import DESCRIPTIONS
 from towline.config.load import load
 from towline.config.match import MATCH_KEYS
 from towline.config.schema import schema
@@ -43,8 +44,8 @@ def meaning(written: str) -> Any:
     return parse(read_text(f"x: {written}"), {}).data["x"]
 
 
-def rows(document: str) -> Iterator[tuple[str, str]]:
-    """Keys with their defaults as the tables of the page have them."""
+def rows(document: str) -> Iterator[tuple[str, str, str]]:
+    """Keys with their defaults and meanings as the tables of the page have them."""
     prefix = ""
     for line in document.splitlines():
         if line.startswith("#"):
@@ -52,8 +53,12 @@ def rows(document: str) -> Iterator[tuple[str, str]]:
             prefix = found[1] if found else ""
             if found and found[2]:
                 prefix = prefix.replace("<name>", f"<{found[2]}>")
-        elif prefix and (row := re.match(r"\| `([\w.]+)` \| (.+?) \|", line)):
-            yield f"{prefix}.{row[1]}", row[2]
+        elif prefix and (row := re.match(r"\| `([\w.]+)` \| (.+?) \| (.+) \|$", line)):
+            yield f"{prefix}.{row[1]}", row[2], row[3].replace("\\|", "|")
+
+
+def match_section() -> str:
+    return document().partition("## The match language")[2].partition("## The env")[0]
 
 
 def document() -> str:
@@ -61,12 +66,12 @@ def document() -> str:
 
 
 def test_the_page_has_every_key_and_no_other() -> None:
-    told = {key for key, _ in rows(document())}
+    told = {key for key, _, _ in rows(document())}
     assert told == set(known())
 
 
 def test_the_page_has_the_defaults_of_the_schema() -> None:
-    told = dict(rows(document()))
+    told = {key: default for key, default, _ in rows(document())}
     for key, default in known().items():
         if key in {"device.id", "device.name", "backends.<mqtt>.batch"}:
             assert "`" not in told[key]
@@ -76,9 +81,18 @@ def test_the_page_has_the_defaults_of_the_schema() -> None:
             assert meaning(told[key].strip("`")) == default, key
 
 
+def test_the_page_says_of_each_key_what_editors_show() -> None:
+    for key, _, meaning_ in rows(document()):
+        assert meaning_ == DESCRIPTIONS[key], key
+    for words, meaning_ in re.findall(r"(?m)^\| (`.*?`) \| (.+) \|$", match_section()):
+        for word in words.split():
+            assert meaning_ == DESCRIPTIONS[f"match.{word.strip('`')}"], word
+
+
 def test_the_page_has_the_whole_match_language() -> None:
-    section = document().partition("## The match language")[2].partition("## The env")[0]
-    told = {word for row in re.findall(r"(?m)^\| (`.*?) \|", section) for word in row.split()}
+    told = {
+        word for row in re.findall(r"(?m)^\| (`.*?) \|", match_section()) for word in row.split()
+    }
     assert {word.strip("`") for word in told} == set(MATCH_KEYS)
 
 

@@ -12,11 +12,13 @@ from towline.config.faults import Fault
 from towline.config.kinds import Kind, Surroundings
 from towline.config.match import match
 from towline.config.settings import Match
+from towline.config.shapes import SECRET_NAME, shaped, words
 from towline.sources.docker.stream import Address
 
 LOCAL: Final = "unix:///var/run/docker.sock"
 
 
+@shaped(words(rf"unix://.*/.+|(?:tcp|http)://.+|{SECRET_NAME}"))
 def _url(value: Any) -> str:
     text = fields.some_text(value)
     try:
