@@ -36,7 +36,8 @@ class Towline(Protocol):
     def containers(self) -> list[dict[str, Any]]:
         """Containers that sources know.
 
-        `id name image state serviceName project app source attached`: `attached` tells whether its log is being read, `reason` (may be missing) why it is not.
+        `id name image state serviceName project app source attached`, and more. `attached` tells
+        whether its log is being read, `reason` (may be missing) why it is not.
         """
 
     def sources(self) -> list[dict[str, Any]]:
