@@ -7,6 +7,7 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final, Self
 
 from towline.delivery.batches import Batches
@@ -104,7 +105,10 @@ class Delivery:
         return sum(min(facts.count, facts.last - cursor + 1) for facts in files)
 
     def drain(self) -> None:
-        """Let `run` deliver what the store holds now, and return."""
+        """Let `run` deliver what the store holds now, and return.
+
+        With a destination that is away it returns at once where the store's files keep the rest.
+        """
         self._end = self._store.next_offset
         self._paused = False
         self._bell.ring()
@@ -127,12 +131,13 @@ class Delivery:
         if isinstance(self.backend, Awaited):
             await self._bell.first_of(self.backend.ready(), self._sleep(GREETING))
         self.health.up()
-        while await self._gathered(batches):
-            batch = batches.batch()
-            await self._deliver(batch)
-            batches.arrived(batch)
-            if not batches:
-                self._commit(reader.offset)
+        with suppress(Retryable):  # raised when drained only
+            while await self._gathered(batches):
+                batch = batches.batch()
+                await self._deliver(batch)
+                batches.arrived(batch)
+                if not batches:
+                    self._commit(reader.offset)
 
     async def _gathered(self, batches: Batches) -> bool:
         """Wait for a batch that is due; False when drained and nothing is left."""
@@ -188,6 +193,8 @@ class Delivery:
                 self.health.counters["retried"] += 1
                 self.health.degraded(str(exc))
                 self._away.happened(str(exc))
+                if self._end is not None and self._store.persistent:
+                    raise
                 await self._rest(attempt, exc.retry_after or 0.0)
                 attempt += 1
             else:

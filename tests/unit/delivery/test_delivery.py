@@ -325,6 +325,37 @@ async def test_draining_ends_though_records_keep_coming(rig: Rig) -> None:
     assert len(rig.backend.messages) <= 2
 
 
+async def test_drained_it_waits_for_nobody_where_files_keep_the_rest(
+    time: Time, tmp_path: Path
+) -> None:
+    async with Store(StoreSettings(path=tmp_path / "data", persist=True)) as store:
+        rig = Rig(store, Destination(), time, tmp_path)
+        rig.backend.trouble = lambda _: Retryable("away")
+        delivery = await rig.start()
+        append(store, "a")
+        await settle()
+        assert rig.backend.tries == 1
+        delivery.drain()
+        assert rig.task is not None
+        await asyncio.wait_for(rig.task, 10)
+        assert rig.backend.tries == 2
+        assert delivery.lag == 1
+
+
+async def test_drained_it_waits_for_the_backend_where_nothing_else_keeps_the_rest(rig: Rig) -> None:
+    rig.backend.trouble = lambda _: Retryable("away")
+    delivery = await rig.start()
+    append(rig.store, "a")
+    await settle()
+    delivery.drain()
+    await settle()
+    rig.backend.trouble = lambda _: None
+    await rig.time.pass_(60)
+    assert rig.task is not None
+    await asyncio.wait_for(rig.task, 10)
+    assert rig.backend.messages == ["a"]
+
+
 async def test_paused_nothing_is_sent_and_resumed_all_of_it_is(rig: Rig) -> None:
     delivery = await rig.start()
     delivery.pause()
