@@ -16,12 +16,12 @@ import logging
 import os
 import zlib
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from towline.store.recover import Tail
+from towline.store.tails import Tail
 
 _log = logging.getLogger(__name__)
 COMPACT: Final = 4_000_000
@@ -74,7 +74,7 @@ class Checkpoints:
         self._path = path
         self._known: dict[tuple[str, str], Checkpoint] = {}
         self.covered = 0
-        self.tails: Mapping[str, Tail] = {}
+        self.tails: dict[str, Tail] = {}
         if path is not None and path.exists():
             self._load(path)
 
@@ -141,9 +141,31 @@ class Checkpoints:
             with self._path.open("ab") as file:
                 file.write(point.as_line())
 
+    def learn(self, tails: Mapping[str, Tail]) -> None:
+        """Keep what the store's own records tell of containers that can be read on."""
+        readable = {container for _, container in self._known}
+        self.tails = {id_: tail for id_, tail in tails.items() if id_ in readable}
+
+    def hand_over(self, container: str, tail: Tail) -> None:
+        """Note for the next reader of a container what the present one has put into the store."""
+        self.tails[container] = tail
+
+    def caught_up(self, container: str, seq: int) -> None:
+        """The checkpoint at row `seq` is on disk: what the store tells up to there is not needed."""
+        tail = self.tails.get(container)
+        if tail is not None and tail.seq <= seq:
+            del self.tails[container]
+
+    def keep_only(self, engine: str, containers: Collection[str]) -> None:
+        """Drop what is known of containers that an engine does not have any more."""
+        for of, container in list(self._known):
+            if of == engine and container not in containers:
+                self.forget(engine, container)
+
     def forget(self, engine: str, container: str) -> None:
         """Drop a container that is gone for good (from the file when it is next written anew)."""
         self._known.pop((engine, container), None)
+        self.tails.pop(container, None)
 
 
 def _append(path: Path, text: bytes) -> None:

@@ -30,9 +30,10 @@ from towline.store.gone import Gone
 from towline.store.labels import Labels
 from towline.store.query import Bucket, Page, Query
 from towline.store.reader import Reader
-from towline.store.recover import recover, tails
+from towline.store.recover import recover
 from towline.store.ring import Ring
 from towline.store.segment import Segment
+from towline.store.tails import tails
 
 _log = logging.getLogger(__name__)
 RETRY: Final = 1.0
@@ -99,7 +100,7 @@ class Store:
             self.files.resume()
         self.cursors = Cursors(folder and folder / "cursors")
         self.checkpoints = Checkpoints(folder and folder / "checkpoints")
-        self.checkpoints.tails = tails(self.files, self.decode, self.checkpoints.covered)
+        self.checkpoints.learn(tails(self.files, self.checkpoints.covered))
 
     async def __aexit__(self, *exc: object) -> None:
         """Write, sync and let go of the folder."""

@@ -5,11 +5,8 @@ Blocking; runs once, before the store serves anyone.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from towline.errors import StoreError
@@ -18,15 +15,6 @@ from towline.store.files import Files
 from towline.store.segment import Facts, Segment
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Tail:
-    """The last record of a container in the store: its `seq`, and its time in milliseconds."""
-
-    seq: int
-    timestamp: int
-    stderr: bool
 
 
 def recover(files: Files, decode: Decoder) -> None:
@@ -84,19 +72,3 @@ def _indexed(segment: Segment) -> bool:
     except (OSError, ValueError, KeyError, TypeError):
         return False
     return True
-
-
-def tails(files: Files, decode: Decoder, covered: int) -> Mapping[str, Tail]:
-    """The last record of each container that has one at or after offset `covered`, by its id."""
-    found: dict[str, Tail] = {}
-    for segment in files.segments:
-        if segment.facts.last < covered:
-            continue
-        for row in segment.lines():
-            with contextlib.suppress(ValueError):
-                record = decode(row)
-                if record.offset >= covered and record.origin.container_id:
-                    found[record.origin.container_id] = Tail(
-                        record.seq, record.timestamp, record.stderr
-                    )
-    return found

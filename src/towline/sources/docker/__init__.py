@@ -41,7 +41,7 @@ _schema = fields.mapping(
 
 
 def _config(*, url: str, read: str, include: Any, exclude: Any) -> Any:
-    from towline.sources.docker.source import DockerConfig
+    from towline.sources.docker.choice import DockerConfig
 
     return DockerConfig(url=url, read=read, include=_all(include), exclude=_all(exclude))
 

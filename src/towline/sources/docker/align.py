@@ -7,9 +7,10 @@ repeat. A run of up to 512 rows is.
 from __future__ import annotations
 
 from array import array
-from collections import Counter, deque
-from collections.abc import Iterable
-from typing import Final
+from collections import deque
+from collections.abc import Iterable, Sequence
+from itertools import takewhile
+from typing import Final, Protocol
 from zlib import crc32
 
 from towline.sources.docker.frames import HEADER, TIME
@@ -17,32 +18,46 @@ from towline.sources.docker.frames import HEADER, TIME
 DEPTH: Final = 512
 """Rows of context that must be the same."""
 
-_SLACK: Final = 4 * DEPTH
+_KEPT: Final = 2 * DEPTH
+_MOST: Final = 4 * DEPTH
 _GROUP: Final = 64
+_TIME_END: Final = HEADER + TIME
 
 
 class Trail:
-    """Fingerprints and times of the last rows taken of one container."""
+    """Fingerprints and times of the last rows taken of one container.
+
+    `run` counts the rows of one time at its end: the parts of a long line, which may be the same.
+    """
 
     def __init__(self, rows: Iterable[int] = (), since: str = "") -> None:
         self._rows = array("I", rows)
         self._times: deque[tuple[int, bytes]] = deque()
         self._held = 0
+        self.run = 0
+        self._last = b""
         if self._rows:
             self._note(len(self._rows), since.encode())
 
     def __bool__(self) -> bool:
         return bool(self._rows)
 
+    def __contains__(self, row: bytes) -> bool:
+        return crc32(row) in self._rows
+
     def extend(self, rows: list[bytes]) -> None:
         """Take rows."""
         if not rows:
             return
+        last = rows[-1][HEADER:_TIME_END]
+        run = sum(1 for _ in takewhile(lambda row: row[HEADER:_TIME_END] == last, reversed(rows)))
+        self.run = run + (self.run if run == len(rows) and last == self._last else 0)
+        self._last = last
         newest = rows[-DEPTH:]
         self._rows.extend(map(crc32, newest))
-        if len(self._rows) > _SLACK:
-            del self._rows[:-DEPTH]
-        self._note(len(newest), min([row[HEADER : HEADER + TIME] for row in newest]))
+        if len(self._rows) > _MOST:
+            del self._rows[:-_KEPT]
+        self._note(len(newest), min([row[HEADER:_TIME_END] for row in newest]))
 
     def _note(self, count: int, time: bytes) -> None:
         """Keep the earliest time of groups of rows: enough to ask from, and small."""
@@ -53,70 +68,93 @@ class Trail:
         else:
             times.append((count, time))
         self._held += count
-        while self._held - times[0][0] >= DEPTH:
+        while self._held - times[0][0] >= _MOST:
             self._held -= times.popleft()[0]
 
-    def rows(self) -> tuple[int, ...]:
-        """Up to 512 fingerprints, oldest first."""
-        return tuple(self._rows[-DEPTH:])
+    def rows(self, *, back: int = 0) -> tuple[int, ...]:
+        """Up to 512 fingerprints, oldest first; of the rows until `back` rows ago."""
+        end = max(0, len(self._rows) - back)
+        return tuple(self._rows[max(0, end - DEPTH) : end])
+
+    def until(self, row: int) -> tuple[int, ...]:
+        """The fingerprints up to the last one that is `row`."""
+        rows = self.rows()
+        return rows[: len(rows) - rows[::-1].index(row)]
 
     def since(self) -> str:
         """The earliest time among the rows (RFC 3339), or an empty text."""
-        return min((time for _, time in self._times), default=b"").decode()
+        return min((time for _, time in self._times), default=b"").decode("ascii", "replace")
 
-    def counts(self) -> Counter[int]:
-        """The fingerprints as a multiset, for when no alignment is possible."""
-        return Counter(self.rows())
+
+class Gate(Protocol):
+    """Lets through the rows of a read that are to be taken."""
+
+    def feed(self, rows: list[bytes]) -> list[bytes]:
+        """Those of these rows."""
+
+
+class Everything:
+    """Lets every row through."""
+
+    def feed(self, rows: list[bytes]) -> list[bytes]:
+        """All of them."""
+        return rows
 
 
 class Aligner:
-    """Lets rows through once the trail has gone by.
+    """Lets rows through once the rows taken last have gone by.
 
-    The first place where the whole context agrees counts. Where the context is one line's equal
-    parts over and over, an earlier place repeats rows, a later one would lose some.
+    The first place where the whole context agrees counts. At the top of a read that does not begin
+    where the log begins (`cut`) there is less context, and the parts of one line prove nothing:
+    they may repeat. `run` is how many rows of one time the context ends with, all of them counted:
+    where it is nothing else, their number tells the place.
+
+    `rows` counts what went by, `newest` was among it when `met`, and `overlap` is the last row that
+    went by and is known, for when the log has lost its own end.
     """
 
-    def __init__(self, trail: Trail) -> None:
-        self._wanted = trail.rows()
+    def __init__(
+        self, context: Sequence[int], *, run: int = 0, cut: bool = False, newest: int | None = None
+    ) -> None:
+        self._wanted = tuple(context)
+        self._run = run if run >= len(self._wanted) else 0
+        self._cut = cut
+        self._newest = newest
+        self._known = frozenset(context)
         self._seen: deque[int] = deque(maxlen=max(1, len(self._wanted)))
+        self._time = b""
+        self._of_one_time = 0
         self.aligned = not self._wanted
+        self.met = False
+        self.overlap: int | None = None
         self.rows = 0
 
     def feed(self, rows: list[bytes]) -> list[bytes]:
-        """The rows that come after the trail."""
+        """The rows that come after the context."""
         if self.aligned:
             return rows
-        last = self._wanted[-1]
+        last, known, seen = self._wanted[-1], self._known, self._seen
         for index, row in enumerate(rows):
             fingerprint = crc32(row)
-            self._seen.append(fingerprint)
             self.rows += 1
-            if fingerprint == last and self._agrees():
-                self.aligned = True
-                return rows[index + 1 :]
+            if fingerprint == self._newest:
+                self.met = True
+            time = row[HEADER:_TIME_END]
+            self._of_one_time = self._of_one_time + 1 if time == self._time else 1
+            self._time = time
+            seen.append(fingerprint)
+            if fingerprint in known:
+                self.overlap = fingerprint
+                if fingerprint == last and self._agrees():
+                    self.aligned = True
+                    return rows[index + 1 :]
         return []
 
     def _agrees(self) -> bool:
         seen = tuple(self._seen)
-        return seen == self._wanted[-len(seen) :]
-
-
-class Remainder:
-    """When the trail is gone: every row but those taken already, each as often as it was taken."""
-
-    def __init__(self, trail: Trail) -> None:
-        self._taken = trail.counts()
-
-    def feed(self, rows: list[bytes]) -> list[bytes]:
-        """The rows that were not taken before."""
-        taken = self._taken
-        if not taken:
-            return rows
-        fresh: list[bytes] = []
-        for row in rows:
-            fingerprint = crc32(row)
-            if taken.get(fingerprint):
-                taken[fingerprint] -= 1
-            else:
-                fresh.append(row)
-        return fresh
+        if seen != self._wanted[-len(seen) :]:
+            return False
+        begun_here = not self._cut or self._of_one_time < self.rows
+        if self._run:
+            return begun_here and self._of_one_time == self._run
+        return begun_here or len(seen) == len(self._wanted)

@@ -1,118 +1,109 @@
-"""The control plane of one Docker Engine: the `docker` package, its blocking calls in threads."""
+"""The control plane of one Docker Engine: the `docker` package, its blocking calls in a thread."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import threading
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
 from towline.errors import NotFound, SourceError
 from towline.sources.docker.origins import Container
+from towline.sources.docker.stream import Address, fetch
 
 if TYPE_CHECKING:
     from docker import APIClient
 
-_log = logging.getLogger(__name__)
-TIMEOUT: Final = 10
-Event = Mapping[str, Any]
+TIMEOUT: Final = 5
+"""Seconds for one call; a hung daemon keeps the thread no longer, not even at the end."""
+
+PATIENCE: Final = 2.0
+"""Seconds in which a daemon answers a ping, however busy."""
 
 
 class Engine:
-    """One connected engine. `id` names it for ever, `api` is the API's version, as (1, 41)."""
+    """One connected engine. `id` names it for ever, `api` is the API's version, as (1, 41).
 
-    def __init__(self, url: str, client: APIClient, info: Mapping[str, Any]) -> None:
-        self.url = url
-        self.id: str = info.get("ID") or url
-        self.version: str = info.get("ServerVersion") or ""
-        self._client = client
+    The client's connections are not for several threads at a time, so it has one thread.
+    """
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self.id = ""
+        self.version = ""
+        self.api = (0, 0)
+        self._client: APIClient | None = None
+        self._closed = False
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="docker control")
+
+    async def connect(self) -> None:
+        """Reach the engine; `SourceError` when it is not there or does not answer."""
+        await self.ping()
+        info = await self._call(self._open)
+        assert self._client is not None
+        major, _, minor = str(self._client.api_version).partition(".")
+        self.api = int(major), int(minor)
+        self.id = info.get("ID") or self.address.url
+        self.version = info.get("ServerVersion") or ""
 
     @property
-    def api(self) -> tuple[int, int]:
-        """The version of the API that is spoken."""
-        major, _, minor = str(self._client.api_version).partition(".")
-        return int(major), int(minor)
+    def filters_since(self) -> bool:
+        """Whether `since` passes over the rows at the top only; before it drops each older row."""
+        return self.api >= (1, 42)
+
+    async def ping(self) -> None:
+        """`SourceError` when the engine does not answer; needs no thread, a hung one holds none."""
+        await fetch(self.address, "/_ping", PATIENCE)
 
     async def containers(self) -> list[Mapping[str, Any]]:
         """All containers, running or not, as `GET /containers/json?all=1` lists them."""
-        found: list[Mapping[str, Any]] = await _blocking(self._client.containers, all=True)
+        found: list[Mapping[str, Any]] = await self._call(lambda: self._ready.containers(all=True))
         return found
 
     async def inspect(self, container: str) -> Container:
         """One container; `NotFound` when it is gone."""
-        return Container.parse(await _blocking(self._client.inspect_container, container))
-
-    @asynccontextmanager
-    async def events(self, lost: Callable[[], None]) -> AsyncIterator[asyncio.Queue[Event]]:
-        """Events of containers, from now on; `lost` is called in the loop when the stream ends.
-
-        A thread does nothing but take them: a stalled reader of events slows the whole daemon.
-        """
-        client = await _blocking(_connect, self.url, None)
-        stream = await _blocking(client.events, decode=True, filters={"type": "container"})
-        loop = asyncio.get_running_loop()
-        faults = _faults()
-        queue: asyncio.Queue[Event] = asyncio.Queue()
-
-        def drain() -> None:
-            with suppress(RuntimeError):  # the loop is closed: nobody is left to tell
-                try:
-                    for event in stream:
-                        loop.call_soon_threadsafe(queue.put_nowait, event)
-                except faults as exc:
-                    _log.debug("event stream broke", extra={"reason": str(exc)})
-                loop.call_soon_threadsafe(lost)
-
-        thread = threading.Thread(target=drain, name="docker events", daemon=True)
-        thread.start()
-        try:
-            yield queue
-        finally:
-            with suppress(OSError, AttributeError):  # the SDK closes a socket that may be gone
-                stream.close()
-            client.close()
+        return Container.parse(await self._call(lambda: self._ready.inspect_container(container)))
 
     def close(self) -> None:
-        """Let go of the engine's connections."""
-        self._client.close()
+        """Let go of the engine's connections; a call that hangs ends by its own timeout."""
+        self._closed = True
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        if self._client is not None:
+            self._client.close()
+
+    @property
+    def _ready(self) -> APIClient:
+        if self._client is None:
+            raise SourceError("the engine is away")
+        return self._client
+
+    def _open(self) -> Mapping[str, Any]:
+        from docker import APIClient  # imported when an engine is used: it costs 20 MB
+
+        url = self.address.url
+        self._client = APIClient(base_url=url, version="auto", timeout=TIMEOUT)
+        info: Mapping[str, Any] = self._client.info()
+        return info
+
+    async def _call(self, call: Callable[[], Any]) -> Any:
+        """Run a call of the `docker` package in the thread; its errors become ours."""
+        if self._closed:
+            raise SourceError("the engine is away")
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, _translated, call)
 
 
-async def connect(url: str) -> Engine:
-    """Reach an engine; `SourceError` when it is not there."""
-    client, info = await _blocking(_open, url)
-    return Engine(url, client, info)
-
-
-def _open(url: str) -> tuple[APIClient, Mapping[str, Any]]:
-    client = _connect(url, TIMEOUT)
-    return client, client.info()
-
-
-def _connect(url: str, timeout: int | None) -> APIClient:
-    from docker import APIClient  # imported when an engine is used: it costs 20 MB
-
-    return APIClient(base_url=url, version="auto", timeout=timeout)  # type: ignore[arg-type]
-
-
-def _faults() -> tuple[type[Exception], ...]:
+def _translated(call: Callable[[], Any]) -> Any:
     from docker.errors import DockerException
+    from docker.errors import NotFound as DockerNotFound
     from requests import RequestException
     from urllib3.exceptions import HTTPError
 
-    return OSError, ValueError, DockerException, RequestException, HTTPError
-
-
-async def _blocking(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Run a call of the `docker` package in a thread; its errors become ours."""
-    from docker.errors import NotFound as DockerNotFound
-
     try:
-        return await asyncio.to_thread(call, *args, **kwargs)
+        return call()
     except DockerNotFound as exc:
-        raise NotFound(exc.explanation or str(exc)) from exc
-    except _faults() as exc:
+        raise NotFound(str(exc.explanation or exc)) from exc
+    except (OSError, ValueError, DockerException, RequestException, HTTPError) as exc:
         raise SourceError(_words(exc)) from exc
 
 

@@ -12,6 +12,8 @@ from __future__ import annotations
 from struct import Struct
 from typing import Final, Protocol
 
+from towline.errors import SourceError
+
 HEADER: Final = 8
 TIME: Final = 30
 TEXT: Final = HEADER + TIME + 1
@@ -24,28 +26,33 @@ ERROR: Final = 3
 """The daemon's own words in the stream (`Error grabbing logs: ...`): never a line."""
 
 MAX_FRAME: Final = 4 << 20
-_size = Struct(">I").unpack_from
+_head = Struct(">II").unpack_from
+_ERROR_HEAD: Final = ERROR << 24
+_ROW_HEADS: Final = frozenset(stream << 24 for stream in (0, STDOUT, STDERR))
 _TERMINAL_HEADER = bytes((STDOUT, 0, 0, 0, 0, 0, 0, 0))
 
 
-class NotFrames(ValueError):
+class NotFrames(SourceError):
     """The bytes are no frames: the stream is a terminal's, or broken."""
 
 
 class Rows(Protocol):
-    """Cuts a stream into rows."""
+    """Cuts a stream into rows. `errors` collects what the daemon itself said in it."""
+
+    errors: list[str]
 
     def feed(self, data: bytes) -> list[bytes]:
         """The rows that are whole now."""
 
-    def rest(self) -> list[bytes]:
-        """What is left at the end of the stream and still is a row."""
+    def rest(self) -> bytes:
+        """What is left at the end of the stream and may be a row."""
 
 
 class FramedRows:
     """Rows of a multiplexed stream."""
 
     def __init__(self) -> None:
+        self.errors: list[str] = []
         self._rest = b""
 
     def feed(self, data: bytes) -> list[bytes]:
@@ -55,31 +62,39 @@ class FramedRows:
         rows: list[bytes] = []
         add = rows.append
         at, end = 0, len(data)
-        while at + HEADER <= end:
-            size = _size(data, at + 4)[0]
-            if size > MAX_FRAME or data[at] > ERROR:
-                raise NotFrames(f"no frame header: {data[at : at + HEADER].hex()}")
+        last = end - HEADER
+        while at <= last:
+            head, size = _head(data, at)
             until = at + HEADER + size
+            if head not in _ROW_HEADS or size > MAX_FRAME:
+                if head != _ERROR_HEAD or size > MAX_FRAME:
+                    raise NotFrames(f"no frame header: {data[at : at + HEADER].hex()}")
+                if until <= end:
+                    self.errors.append(data[at + HEADER : until].decode("utf-8", "replace").strip())
+            elif until <= end:
+                add(data[at:until])
             if until > end:
                 break
-            add(data[at:until])
             at = until
         self._rest = data[at:]
         return rows
 
-    def rest(self) -> list[bytes]:
+    def rest(self) -> bytes:
         """Nothing: half a frame is not a row, the catch-up reads it again."""
-        self._rest = b""
-        return []
+        return b""
 
 
 class TerminalRows:
     """Rows of a container with a terminal: a time before each row, no frames.
 
     A part has no newline at its end: the next time stands 16,384 bytes after its text began.
+    `unended` is a last row without a newline that was taken before: when the container has been
+    started again, the next row's time stands right behind it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, unended: bytes = b"") -> None:
+        self.errors: list[str] = []
+        self._unended = unended
         self._rest = b""
 
     def feed(self, data: bytes) -> list[bytes]:
@@ -92,16 +107,17 @@ class TerminalRows:
             newline = data.find(b"\n", text, text + PART)
             if newline >= 0:
                 until = newline + 1
-            elif end >= text + PART + 1:  # one byte more proves that no newline follows
+            elif end > text + PART:  # one byte more proves that no newline follows
                 until = text + PART
             else:
                 break
+            if self._unended and data.startswith(self._unended, at):
+                until = min(until, at + len(self._unended))
             rows.append(_TERMINAL_HEADER + data[at:until])
             at = until
         self._rest = data[at:]
         return rows
 
-    def rest(self) -> list[bytes]:
-        """A last row without a newline."""
-        data, self._rest = self._rest, b""
-        return [_TERMINAL_HEADER + data] if len(data) > TIME + 1 else []
+    def rest(self) -> bytes:
+        """A last row without a newline, if it has a text."""
+        return _TERMINAL_HEADER + self._rest if len(self._rest) > TIME + 1 else b""

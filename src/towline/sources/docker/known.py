@@ -15,24 +15,61 @@ SAVE_ROWS: Final = 4096
 SAVE_SECONDS: Final = 30.0
 """A checkpoint is due after so many rows or seconds: each is a write on an SD card."""
 
+_MARKS: Final = 8
+
+
+class Unsaved:
+    """From which offset on records of a container lie beyond its checkpoint on disk.
+
+    A checkpoint that is asked for is on disk only later, or never: each leaves a mark, from which
+    on the next records count.
+    """
+
+    def __init__(self, seq: int) -> None:
+        self.seq = seq
+        self._marks: list[tuple[int, int | None]] = [(seq, None)]
+
+    def emitted(self, offset: int) -> None:
+        """Records were appended at or after `offset`."""
+        seq, first = self._marks[-1]
+        if first is None:
+            self._marks[-1] = seq, offset
+
+    def asked(self, seq: int) -> None:
+        """A checkpoint at row `seq` goes to the disk; all that was emitted is up to there."""
+        self._marks.append((seq, None))
+        if len(self._marks) > _MARKS:
+            self._marks[:2] = [(self._marks[0][0], self.lowest())]
+
+    def saved(self, seq: int) -> None:
+        """The checkpoint at row `seq` is on disk."""
+        self.seq = max(self.seq, seq)
+        while len(self._marks) > 1 and self._marks[1][0] <= seq:
+            del self._marks[0]
+
+    def lowest(self) -> int | None:
+        """The offset from which on records need more than the checkpoint on disk."""
+        return next((offset for _, offset in self._marks if offset is not None), None)
+
 
 class Known:
-    """One container. `origin` may change (a rename); `reading` and its position stay."""
+    """One container. `origin` may change (a rename); `reading` and its position stay.
+
+    `wanted` is what somebody asked for by hand; `fault` is why its log is not read, in plain words.
+    """
 
     def __init__(self, container: Container, origin: Origin, reading: Reading) -> None:
         self.container = container
         self.origin = origin
         self.reading = reading
         self.task: asyncio.Task[None] | None = None
-        self.again = False
+        self.again = asyncio.Event()
         self.wanted: bool | None = None
         self.fault = ""
-        self.exit_code: int | None = None
+        self.unreadable = False
         self.last_at = 0
-        self._saved_seq = reading.position.saved_seq
+        self.unsaved = Unsaved(reading.position.saved_seq)
         self._saved_at = 0.0
-        self._unsaved: int | None = None
-        self._saving: tuple[int, int | None] | None = None
 
     @property
     def attached(self) -> bool:
@@ -41,41 +78,31 @@ class Known:
 
     def emitted(self, offset: int) -> None:
         """Records of it were appended at or after `offset`."""
-        if self._unsaved is None:
-            self._unsaved = offset
+        self.unsaved.emitted(offset)
         self.last_at = time.time_ns() // 1_000_000
 
     def checkpoint(self, *, final: bool) -> Checkpoint | None:
-        """A checkpoint if one is due and possible."""
+        """A checkpoint if one is due, possible and further on than the one on disk."""
         position = self.reading.position
-        rows = position.seq - self._saved_seq
+        rows = position.seq - self.unsaved.seq
         age = time.monotonic() - self._saved_at
         if not rows or not (final or rows >= SAVE_ROWS or age >= SAVE_SECONDS):
             return None
         point = position.checkpoint()
-        if point is not None:
-            self._saving = (point.seq, self._unsaved)
-            self._unsaved = None
+        if point is None or point.seq <= self.unsaved.seq:
+            return None
+        if point.seq == position.seq:
+            self.unsaved.asked(point.seq)
         return point
 
-    def lowest_unsaved(self) -> int | None:
-        """The offset from which on its records are beyond the last checkpoint asked for."""
-        return self._unsaved
-
-    def saved(self) -> None:
-        """The checkpoint asked for is on disk."""
-        if self._saving is not None:
-            self._saved_seq, self._saving = self._saving[0], None
-            self._saved_at = time.monotonic()
-
-    def unsaved_again(self) -> None:
-        """The checkpoint asked for did not reach the disk."""
-        if self._saving is not None:
-            self._unsaved, self._saving = self._saving[1], None
+    def saved(self, seq: int) -> None:
+        """The checkpoint at row `seq` is on disk."""
+        self.unsaved.saved(seq)
+        self._saved_at = time.monotonic()
 
     def as_json(self, source: str) -> dict[str, Any]:
         """The shape that `GET /containers` serves."""
-        container, origin, counters = self.container, self.origin, self.reading.counters
+        container, origin, reading = self.container, self.origin, self.reading
         state = container.state
         health = (state.get("Health") or {}).get("Status")
         return {
@@ -99,8 +126,8 @@ class Known:
                 "rotated": container.rotated,
                 "fault": self.fault or None,
                 "lastAt": self.last_at or None,
-                "rows": self.reading.position.seq,
-                "lines": counters["lines"],
-                "gaps": counters["gaps"],
+                "rows": reading.position.seq,
+                "lines": reading.catch_up.counters["lines"],
+                "gaps": reading.position.gaps,
             },
         }

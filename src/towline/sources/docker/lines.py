@@ -2,40 +2,53 @@
 
 from __future__ import annotations
 
+import time
 from calendar import timegm
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from time import strptime
 from typing import Final
 
-from towline.record import Line
+from towline.record import Line, time_text
 from towline.sources.docker.frames import HEADER, STDERR, TEXT, TIME
 
 MAX_LINE: Final = 1 << 20
 """Characters of a joined line; a longer one is handed on in pieces marked `partial`."""
 
 _NEWLINE = 10
+_Z, _SPACE = b"Z "
+_POINT, _TO_MS = 20, 23
+_FRACTION: Final = {f"{ms:03d}": ms for ms in range(1000)}
+_BEHIND_TIME = TIME + 1
 _PARTIAL = ',"partial":true'
 
 
 @dataclass(slots=True)
 class _Parts:
-    """A line being joined: its texts so far, and the time of its first part."""
+    """A line being joined: its first and last row, the first one's time, its texts so far."""
 
+    first: int
     time: str
     timestamp: int
-    texts: list[str] = field(default_factory=list)
+    last: int = 0
     size: int = 0
+    texts: list[str] = field(default_factory=list)
 
 
 class Lines:
     """Turns the rows of one container into lines; `seq` is that of the last row taken.
 
-    All parts of a line share one time, that of the first. `pending` says whether a line is open.
+    A line's `seq` is that of its last row. All parts of a line share one time, that of the first.
+    A row without a sound time gets the time of its arrival.
     """
 
-    def __init__(self, *, seq: int = 0, terminal: bool = False) -> None:
+    def __init__(
+        self, *, seq: int = 0, terminal: bool = False, clock: Callable[[], int] = time.time_ns
+    ) -> None:
         self.seq = seq
         self._terminal = terminal
+        self._clock = clock
         self._open: dict[bool, _Parts] = {}
         self._second = ""
         self._ms = 0
@@ -45,51 +58,79 @@ class Lines:
         """Whether a line has begun whose end is not here yet."""
         return bool(self._open)
 
+    def begun(self, stderr: bool) -> int:
+        """The first row of the line that a stream has begun; the next row when it has none."""
+        parts = self._open.get(stderr)
+        return parts.first if parts else self.seq + 1
+
     def feed(self, rows: list[bytes]) -> list[Line]:
         """The lines that are whole now."""
         lines: list[Line] = []
         add = lines.append
-        seq, second, ms = self.seq, self._second, self._ms
+        seq, second, ms, opened = self.seq, self._second, self._ms, self._open
         for row in rows:
             seq += 1
-            text = str(row[HEADER:], "utf-8", "replace")
-            if text[:19] != second:
-                second = text[:19]
-                ms = _milliseconds(second)
             stderr = row[0] == STDERR
-            timestamp = ms + int(text[20:23])
-            if row[-1] == _NEWLINE and not self._open:
-                add(Line(text[31:-1], text[:TIME], timestamp, stderr, seq))
-            else:
-                self._join(row, text, timestamp, stderr, seq, lines)
+            try:
+                if row[37] != _Z or row[38] != _SPACE or not row[31:37].isdigit():
+                    raise ValueError("no time")  # noqa: TRY301 - the same remedy as for bad UTF-8
+                text = row[HEADER:].decode()
+                if text[:_POINT] != second:
+                    ms = _milliseconds(text[:_POINT])
+                    second = text[:_POINT]
+                timestamp = ms + _FRACTION[text[_POINT:_TO_MS]]
+                if row[-1] == _NEWLINE and not opened:
+                    add(Line(text[_BEHIND_TIME:-1], text[:TIME], timestamp, stderr, seq))
+                    continue
+                at, text = text[:TIME], text[_BEHIND_TIME:]
+            except (ValueError, IndexError, KeyError):
+                text, at, timestamp = self._odd(row)
+            if line := self._join(text, at, timestamp, stderr, seq):
+                add(line)
         self.seq, self._second, self._ms = seq, second, ms
         if self._terminal:
             for line in lines:
                 line.text = line.text.removesuffix("\r")
         return lines
 
-    def _join(
-        self, row: bytes, text: str, timestamp: int, stderr: bool, seq: int, lines: list[Line]
-    ) -> None:
-        whole = len(row) > TEXT and row[-1] == _NEWLINE
+    def _odd(self, row: bytes) -> tuple[str, str, int]:
+        """Text, time and timestamp of a row that is not UTF-8 or has no sound time."""
+        with suppress(ValueError, IndexError, KeyError):
+            at = row[HEADER : TEXT - 1].decode("ascii")
+            timestamp = _milliseconds(at[:_POINT]) + _FRACTION[at[_POINT:_TO_MS]]
+            if row[37] == _Z and row[38] == _SPACE and row[31:37].isdigit():
+                return row[TEXT:].decode("utf-8", "replace"), at, timestamp
+        now = self._clock()
+        return row[HEADER:].decode("utf-8", "replace"), time_text(now), now // 1_000_000
+
+    def _join(self, text: str, at: str, timestamp: int, stderr: bool, seq: int) -> Line | None:
         parts = self._open.get(stderr)
         if parts is None:
-            parts = self._open[stderr] = _Parts(text[:TIME], timestamp)
-        piece = text[31:-1] if whole else text[31:]
-        parts.texts.append(piece)
-        parts.size += len(piece)
+            parts = self._open[stderr] = _Parts(seq, at, timestamp)
+        whole = text.endswith("\n")
+        parts.last = seq
+        parts.texts.append(text[:-1] if whole else text)
+        parts.size += len(text)
         if whole or parts.size >= MAX_LINE:
-            lines.append(self._close(stderr, seq, "" if whole else _PARTIAL))
+            return self._close(stderr, "" if whole else _PARTIAL)
+        return None
 
-    def _close(self, stderr: bool, seq: int, extra: str) -> Line:
+    def _close(self, stderr: bool, extra: str) -> Line:
         parts = self._open.pop(stderr)
-        return Line("".join(parts.texts), parts.time, parts.timestamp, stderr, seq, extra=extra)
+        text = "".join(parts.texts)
+        return Line(text, parts.time, parts.timestamp, stderr, parts.last, extra=extra)
 
-    def flush(self) -> list[Line]:
-        """Lines whose end never came, marked `partial`."""
-        return [self._close(stderr, self.seq, _PARTIAL) for stderr in list(self._open)]
+    def newest_parts(self) -> dict[bool, int]:
+        """The last row of each line that is open, by stream."""
+        return {stderr: parts.last for stderr, parts in self._open.items()}
+
+    def flush(self, still: Mapping[bool, int] | None = None) -> list[Line]:
+        """Lines whose end never came, marked `partial`; with `still`, those that stand as then."""
+        now = self.newest_parts()
+        stale = now if still is None else dict(now.items() & still.items())
+        return [self._close(stderr, _PARTIAL) for stderr in sorted(stale, key=stale.__getitem__)]
 
 
 def _milliseconds(second: str) -> int:
-    """`2006-01-02T15:04:05` in UTC as milliseconds since the epoch, else `ValueError`."""
-    return timegm(strptime(second, "%Y-%m-%dT%H:%M:%S")) * 1000
+    """`2006-01-02T15:04:05.` in UTC as milliseconds since the epoch, else `ValueError`."""
+    return timegm(strptime(second, "%Y-%m-%dT%H:%M:%S.")) * 1000

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from towline.record import Origin, OriginType
 
-_READABLE_WITH_LIMIT = ("json-file", "local")
+_KEEP_ALL: Final = ("journald", "none")
+"""Drivers whose log is not cut; others keep files of limited size, if only as a cache of Docker."""
+
+_APP_PREFIXES: Final = ("addon_", "app_")
+_DIGITS: Final = 18
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,13 +40,13 @@ class Container:
         options = log.get("Config") or {}
         return cls(
             id=found["Id"],
-            name=found["Name"].lstrip("/"),
+            name=(found.get("Name") or found["Id"][:12]).lstrip("/"),
             image=config.get("Image") or "",
             created=found.get("Created") or "",
             running=bool(state.get("Running")),
             terminal=bool(config.get("Tty")),
             driver=driver,
-            rotated="max-size" in options or driver not in ("json-file", "journald"),
+            rotated="max-size" in options if driver == "json-file" else driver not in _KEEP_ALL,
             labels=config.get("Labels") or {},
             state=state,
         )
@@ -88,10 +92,13 @@ def _stable_name(name: str, labels: Mapping[str, str]) -> str:
     task = labels.get("com.docker.swarm.task.name", "")  # service.slot.taskid
     if task.count(".") >= 2:
         return task.rpartition(".")[0]
-    if "io.hass.type" in labels and name.startswith(("addon_", "app_")):
-        return name.partition("_")[2]
+    ours = "io.hass.type" in labels or "supervisor_managed" in labels
+    if ours and name.startswith(_APP_PREFIXES):
+        return name.partition("_")[2] or name
     return name
 
 
 def _number(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isascii() and text.isdigit() else None
+    if text and text.isascii() and text.isdigit() and len(text) <= _DIGITS:
+        return int(text)
+    return None

@@ -10,15 +10,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from datetime import datetime
 
 from towline.record import Line, time_text
 from towline.sources.docker.align import Trail
 from towline.sources.docker.lines import Lines
+from towline.sources.docker.resume import Behind, Counted, Sought, stream_of
+from towline.sources.docker.times import since_text
 from towline.store.checkpoints import Checkpoint
-from towline.store.recover import Tail
-
-_NEWLINE = 10
+from towline.store.tails import Tail
 
 
 class Position:
@@ -42,13 +41,14 @@ class Position:
         self.container = container
         self._clock = clock
         seq = checkpoint.seq if checkpoint else 0
-        self.lines = Lines(seq=seq, terminal=terminal)
+        self.lines = Lines(seq=seq, terminal=terminal, clock=clock)
         rows = checkpoint.rows if checkpoint else ()
         self.trail = Trail(rows, checkpoint.since if checkpoint else "")
         self.first_since = checkpoint.since if checkpoint and not rows else first_since
-        self._stored = tail.seq if tail and tail.seq > seq else 0
-        self._expected = tail if self._stored else None
         self.saved_seq = seq
+        self.gaps = 0
+        self._tail = tail if tail and tail.seq > seq else None
+        self._behind: Behind | None = Counted(self._tail, seq) if self._tail else None
 
     @property
     def seq(self) -> int:
@@ -58,54 +58,101 @@ class Position:
     @property
     def resuming(self) -> bool:
         """Whether rows are still being taken that the store already has."""
-        return self._stored > self.seq
+        return self._behind is not None
 
     def since(self) -> str:
-        """A second before the last rows taken, as the API wants it: `sec.nanoseconds`."""
-        return since_text(self.trail.since(), back=1)
+        """A second before the last rows taken, as the API wants it; empty where they tell none."""
+        try:
+            return since_text(self.trail.since(), back=1)
+        except ValueError:
+            return ""
+
+    def is_too_old(self, row: bytes) -> bool:
+        """Whether a row is older than where the very first read began."""
+        if not self.first_since:
+            return False
+        try:
+            found = since_text(row[8:38].decode("ascii"))
+        except ValueError:
+            return False
+        return _moment(found) < _moment(self.first_since)
+
+    def seek(self) -> bool:
+        """The next read does not join on to the rows taken last: find the store's last record.
+
+        False when that is not possible: whoever reads says the gap, else this does where needed.
+        """
+        if self._behind is None or self._tail is None or not self._tail.time:
+            return False
+        self._behind = Sought(self._tail)
+        return True
+
+    def begin(self) -> None:
+        """A read begins: what an earlier one held back comes again."""
+        if isinstance(self._behind, Sought):
+            self._behind.restart()
 
     def take(self, rows: list[bytes]) -> list[Line]:
         """Take rows; return the lines that are new."""
-        if not self.resuming:
+        if self._behind is None:
             lines = self.lines.feed(rows)
             self.trail.extend(rows)
             return lines
-        known = self._stored - self.seq
-        old = self.lines.feed(rows[:known])
-        self.trail.extend(rows[:known])
-        if len(rows) < known:
-            return []
-        if rows[known - 1][-1] != _NEWLINE:
-            self.lines.flush()  # row N closed a record without a newline: its parts are stored
-        lines = self._verify(old)
-        if rows[known:]:
-            lines += self.take(rows[known:])
-        return lines
+        behind = self._behind
+        old, new = behind.feed(rows)
+        self._pass(behind, old)
+        return self._arrive(behind, new) if behind.done else []
 
-    def _verify(self, lines: list[Line]) -> list[Line]:
-        """Row N must be the row that the store has last, else the two do not fit together."""
-        expected, self._expected = self._expected, None
-        found = next((line for line in lines if line.seq == self._stored), None)
-        if expected is None or found is None or found.timestamp == expected.timestamp:
+    def settle(self) -> list[Line]:
+        """A read has come to its end: whatever it held back is new."""
+        if not isinstance(self._behind, Sought):
             return []
-        return [line for line in lines if line.timestamp >= expected.timestamp] + [
-            self.gap("the store and Docker's log do not fit together; lines may repeat or miss")
-        ]
+        return self._arrive(self._behind, self._behind.rest())
+
+    def _pass(self, behind: Behind, rows: list[bytes]) -> None:
+        """Take rows of which the store has the lines; what they begin may still be open."""
+        self.trail.extend(rows)
+        for row in rows:
+            if behind.stored(self.seq + 1, stream_of(row)):
+                self.lines.seq += 1
+            else:
+                self.lines.feed([row])
+
+    def _arrive(self, behind: Behind, rows: list[bytes]) -> list[Line]:
+        """From here on all is new."""
+        assert self._tail is not None
+        self.lines.seq = max(self.seq, self._tail.seq)
+        self._behind = self._tail = None
+        if behind.found:
+            return self.take(rows)
+        lost = "the store's last line is not in Docker's log; lines may miss or repeat"
+        return [self.gap(lost), *self.take(rows)]
 
     def checkpoint(self) -> Checkpoint | None:
-        """Where this stands; None while a line is open or what the store has is taken again."""
-        if self.lines.pending or self.resuming:
+        """Where this stands; None while what the store has is taken again.
+
+        While a line is open, the row before its first: so its parts are read again.
+        """
+        if self.resuming:
             return None
+        seq = min(self.lines.begun(False), self.lines.begun(True)) - 1
+        rows = self.trail.rows(back=self.seq - seq)
+        if seq and not rows:
+            return None
+        since = self.trail.since() if rows else self.first_since
         return Checkpoint(
-            engine=self.engine,
-            container=self.container,
-            seq=self.seq,
-            since=self.trail.since() or self.first_since,
-            rows=self.trail.rows(),
+            engine=self.engine, container=self.container, seq=seq, since=since, rows=rows
         )
+
+    def tail(self) -> Tail | None:
+        """What the store has by now, for the next reader; None while that is as it was."""
+        if self.resuming:
+            return None
+        return Tail(self.seq, (self.lines.begun(False) - 1, self.lines.begun(True) - 1))
 
     def gap(self, reason: str, *, lost: int = 1, exact: bool = False) -> Line:
         """A line that says that lines were lost before Towline saw them."""
+        self.gaps += 1
         now = self._clock()
         count = f"{lost}" if exact else f"at least {lost}"
         detail = json.dumps({"reason": reason, "lost": lost, "exact": exact})
@@ -113,15 +160,13 @@ class Position:
             f"lines lost before Towline saw them ({count}): {reason}",
             time_text(now),
             now // 1_000_000,
-            seq=self.seq,
+            seq=max(self.seq, self._tail.seq if self._tail else 0),
             level="warn",
             extra=f',"gap":{detail}',
             system=True,
         )
 
 
-def since_text(rfc3339: str, *, back: int = 0) -> str:
-    """An RFC 3339 time with nanoseconds as the API's `since`, `back` seconds earlier."""
-    whole, _, fraction = rfc3339.removesuffix("Z").partition(".")
-    seconds = int(datetime.fromisoformat(whole + "+00:00").timestamp()) - back
-    return f"{seconds}.{fraction.ljust(9, '0')[:9]}"
+def _moment(since: str) -> tuple[int, int]:
+    seconds, _, fraction = since.partition(".")
+    return int(seconds), int(fraction or 0)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -19,6 +20,9 @@ from towline.errors import NotFound, SourceError, Unreadable
 from towline.sources.docker.pace import Pace
 
 BUFFER: Final = 1 << 18
+CONNECT: Final = 5.0
+"""Seconds within which a connection must stand."""
+
 _MAX_HEAD = 64 << 10
 _buffer = memoryview(bytearray(BUFFER))
 
@@ -27,6 +31,7 @@ _buffer = memoryview(bytearray(BUFFER))
 class Address:
     """Where an engine listens: a socket's path, or a host and port."""
 
+    url: str
     path: str = ""
     host: str = ""
     port: int = 0
@@ -36,9 +41,9 @@ class Address:
         """From `unix:///path/to.sock` or `tcp://host:2375`; `ValueError` when it is neither."""
         parts = urlsplit(url)
         if parts.scheme == "unix" and parts.path:
-            return cls(path=parts.netloc + parts.path)
+            return cls(url, path=parts.netloc + parts.path)
         if parts.scheme in ("tcp", "http") and parts.hostname:
-            return cls(host=parts.hostname, port=parts.port or 2375)
+            return cls(url, host=parts.hostname, port=parts.port or 2375)
         raise ValueError(f"neither unix:///path nor tcp://host:port: {url!r}")
 
 
@@ -77,7 +82,7 @@ class Stream(asyncio.BufferedProtocol):
                 self._body(data)
             else:
                 self._begin(data)
-        except (SourceError, ValueError) as exc:
+        except SourceError as exc:
             self._finish(exc)
             return
         rest = self._pace.rest(nbytes, now)
@@ -142,15 +147,33 @@ class Stream(asyncio.BufferedProtocol):
                     future.exception()  # whoever waits is told; nobody waiting is no fault
         self.close()
 
-    async def ended(self, silence: float | None = None) -> None:
-        """Until the end; raise what went wrong, also `silence` seconds of nothing."""
+    @property
+    def done(self) -> bool:
+        """Whether it has ended."""
+        return self._ended.done()
+
+    def when_done(self, call: Callable[[], None]) -> None:
+        """Have `call` called at its end."""
+        self._ended.add_done_callback(lambda _: call())
+
+    async def ends(self, silence: float | None) -> bool:
+        """Whether it ends before nothing has come for `silence` seconds; raise what went wrong."""
+        begun = self._loop.time()
         while not self._ended.done():
-            patience = None if silence is None else self.last + silence - self._loop.time()
-            if patience is not None and patience <= 0:
-                self.close()
-                raise SourceError(f"the engine sent nothing for {silence:g} s")
+            patience = None
+            if silence is not None:
+                patience = max(self.last, begun) + silence - self._loop.time()
+                if patience <= 0:
+                    return False
             await asyncio.wait([self._ended], timeout=patience)
         self._ended.result()
+        return True
+
+    async def ended(self, silence: float | None = None) -> None:
+        """Until the end; raise what went wrong, also `silence` seconds of nothing."""
+        if not await self.ends(silence):
+            self.close()
+            raise SourceError(f"the engine sent nothing for {silence:g} s")
 
     def close(self) -> None:
         """Read no more."""
@@ -159,12 +182,22 @@ class Stream(asyncio.BufferedProtocol):
 
 
 def _refused(status: int, body: bytes) -> SourceError:
-    reason = body.decode("utf-8", "replace").strip()
+    reason = _reason(body)
     if status == 404:
         return NotFound(reason)
     if status == 501:
         return Unreadable(reason)
     return SourceError(f"HTTP {status}: {reason}")
+
+
+def _reason(body: bytes) -> str:
+    """Docker's own words: `{"message": "..."}`, or a text where a proxy answers."""
+    text = body.decode("utf-8", "replace").strip()
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return text
+    return str(found.get("message", text)) if isinstance(found, dict) else text
 
 
 async def open_stream(address: Address, target: str, feed: Callable[[bytes], None]) -> Stream:
@@ -175,11 +208,30 @@ async def open_stream(address: Address, target: str, feed: Callable[[bytes], Non
     loop = asyncio.get_running_loop()
     stream = Stream(feed)
     try:
-        if address.path:
-            transport, _ = await loop.create_unix_connection(lambda: stream, address.path)
-        else:
-            transport, _ = await loop.create_connection(lambda: stream, address.host, address.port)
+        async with asyncio.timeout(CONNECT):
+            if address.path:
+                connected = loop.create_unix_connection(lambda: stream, address.path)
+            else:
+                connected = loop.create_connection(lambda: stream, address.host, address.port)
+            transport, _ = await connected
+    except TimeoutError as exc:
+        raise SourceError(f"the engine cannot be reached within {CONNECT:g} s") from exc
     except OSError as exc:
-        raise SourceError(f"cannot reach the engine: {exc.strerror or exc}") from exc
+        raise SourceError(f"the engine cannot be reached: {exc.strerror or exc}") from exc
     transport.write(f"GET {target} HTTP/1.0\r\nHost: docker\r\n\r\n".encode())
     return stream
+
+
+async def fetch(address: Address, target: str, patience: float) -> bytes:
+    """The whole answer to `GET target`, within `patience` seconds; `SourceError` otherwise."""
+    pieces: list[bytes] = []
+    try:
+        async with asyncio.timeout(patience):
+            stream = await open_stream(address, target, pieces.append)
+            try:
+                await stream.ended()
+            finally:
+                stream.close()
+    except TimeoutError as exc:
+        raise SourceError(f"the engine does not answer within {patience:g} s") from exc
+    return b"".join(pieces)

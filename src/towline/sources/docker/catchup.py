@@ -1,0 +1,190 @@
+"""Reading what Docker has beyond the last row taken, found by alignment."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+from zlib import crc32
+
+from towline.record import Line
+from towline.sources.docker.align import Aligner, Everything, Gate
+from towline.sources.docker.history import LONG_PATIENCE, PATIENCE, History
+from towline.sources.docker.position import Position
+
+CONTEXT: Final = 64
+TAILS: Final = (2_000, 50_000)
+"""Rows asked for in turn until the rows taken last are found among them; then all there are."""
+
+FLUSH_PARTS: Final = 1.0
+"""Seconds after which a line without an end is shown as it is."""
+
+GONE: Final = "the rows taken last are no longer in Docker's log"
+DAMAGED: Final = "Docker's log is damaged, nothing up to the damage can be read"
+
+Deliver = Callable[[list[Line]], None]
+
+
+class CatchUp:
+    """Brings the position of one container up to what Docker has. `counters`: rows, lines."""
+
+    def __init__(
+        self, position: Position, history: History, deliver: Deliver, *, filters_since: bool
+    ) -> None:
+        self.position = position
+        self.history = history
+        self.filters_since = filters_since
+        self.counters: Counter[str] = Counter()
+        self._deliver = deliver
+        self._last = 0
+        self._sound: tuple[int, int] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def __call__(self) -> int:
+        """Read what is new; return how many rows that were."""
+        position = self.position
+        before = position.seq
+        await self._read_on()
+        if position.seq == before and not await self.has_newest():
+            await self._read_on()  # it may have come between the two reads
+            if position.seq == before:
+                await self._read_past_damage()
+        self._last = position.seq - before
+        return self._last
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether another read is needed to know that this was all."""
+        return self.history.unsettled
+
+    async def has_newest(self) -> bool:
+        """Whether the log's last row is among those taken (or older than any that is wanted)."""
+        newest = await self.history.newest()
+        position = self.position
+        return not newest or newest in position.trail or position.is_too_old(newest)
+
+    def first(self) -> str:
+        """What to ask for where nothing was read yet."""
+        since = self.position.first_since
+        return f"tail=all&since={since}" if since else "tail=all"
+
+    def at_most(self, rows: int) -> int:
+        """So many rows, or as many as there are behind the damage of a damaged log."""
+        if self._sound is None:
+            return rows
+        count, seq = self._sound
+        return min(rows, count + self.position.seq - seq)
+
+    async def _read_on(self) -> None:
+        position = self.position
+        trail = position.trail
+        if not trail:
+            position.seek()
+            await self._read(self.first(), Everything(), LONG_PATIENCE)
+            return
+        since = position.since() if self.filters_since else ""
+        since = since and f"&since={since}"
+        for wanted in (2 * self._last + CONTEXT, *TAILS):
+            tail = self.at_most(wanted)
+            aligner = Aligner(trail.rows(), run=trail.run, cut=True)
+            await self._read(f"tail={tail}{since}", aligner, PATIENCE)
+            if aligner.aligned:
+                return
+            if aligner.rows < wanted:
+                break
+        await self._read_far()
+
+    async def _read_far(self) -> None:
+        """The rows taken last are not among the newest: look in all there is, or give them up."""
+        trail = self.position.trail
+        newest = await self.history.newest()
+        if not newest:
+            return
+        if self._sound is None:
+            aligner = Aligner(trail.rows(), run=trail.run, newest=crc32(newest))
+            await self._read("tail=all", aligner, LONG_PATIENCE)
+            if aligner.aligned:
+                return
+            if aligner.met:
+                await self._read_after(aligner.overlap, "tail=all", GONE)
+                return
+        await self._read_past_damage()
+
+    async def _read_past_damage(self) -> None:
+        """Read what stands behind the damage, and say what that means where it does not join on."""
+        trail = self.position.trail
+        count = await self.history.sound()
+        if not count:
+            return
+        aligner = Aligner(trail.rows(), run=trail.run, cut=True)
+        if trail:
+            await self._read(f"tail={count}", aligner, LONG_PATIENCE)
+        if not trail or not aligner.aligned:
+            reason = f"{DAMAGED}: {self.history.complaint}" if self.history.complaint else DAMAGED
+            await self._read_after(aligner.overlap, f"tail={count}", reason)
+        self._sound = count, self.position.seq
+
+    async def _read_after(self, overlap: int | None, query: str, reason: str) -> None:
+        """Read everything behind the last row that is known.
+
+        Where that is the one taken last, it only stands at the top, among parts of its own line.
+        Else the last ones are gone.
+        """
+        trail = self.position.trail
+        context = trail.until(overlap) if overlap is not None else ()
+        if len(context) < len(trail.rows()) and not self.position.seek():
+            self.say_gap(reason)
+        await self._read(query, Aligner(context), LONG_PATIENCE)
+
+    async def _read(self, query: str, gate: Gate, patience: float) -> None:
+        self.position.begin()
+        await self.history.read(query, lambda rows: self.take(gate.feed(rows)), patience)
+        self._emit(self.position.settle())
+
+    def take(self, rows: list[bytes]) -> None:
+        """Take rows and hand on the lines that are whole."""
+        if rows:
+            self.counters["rows"] += len(rows)
+            self._emit(self.position.take(rows))
+            if self.position.lines.pending and self._timer is None:
+                self._start_timer()
+
+    def _emit(self, lines: list[Line]) -> None:
+        if lines:
+            self.counters["lines"] += len(lines)
+            self._deliver(lines)
+
+    def say_gap(self, reason: str) -> None:
+        """Say that lines were lost."""
+        self._deliver([self.position.gap(reason)])
+
+    def begin(self) -> None:
+        """Reading begins (again)."""
+        self.history.complaint = ""
+        if self.position.lines.pending:
+            self._start_timer()
+
+    def end(self) -> None:
+        """Reading ends or is interrupted."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def finish(self, *, whole: bool) -> None:
+        """Nothing more will come: what stands open is shown as it is."""
+        self._emit(self.position.lines.flush())
+        if not whole and self.history.complaint:
+            self.say_gap(self.history.complaint)
+
+    def _start_timer(self) -> None:
+        still = self.position.lines.newest_parts()
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(FLUSH_PARTS, self._flush_parts, still)
+
+    def _flush_parts(self, still: dict[bool, int]) -> None:
+        """A line to which nothing was added for a second is shown as it is."""
+        self._timer = None
+        self._emit(self.position.lines.flush(still))
+        if self.position.lines.pending:
+            self._start_timer()

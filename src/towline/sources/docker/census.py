@@ -1,0 +1,222 @@
+"""The containers of one engine: met, looked at again, forgotten."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from towline.config.kinds import Surroundings
+from towline.errors import NotFound, SourceError
+from towline.record import Line, Origin
+from towline.sources.docker.attachments import Attachments
+from towline.sources.docker.catchup import CatchUp
+from towline.sources.docker.choice import Choice
+from towline.sources.docker.engine import Engine
+from towline.sources.docker.follow import Reading
+from towline.sources.docker.history import History
+from towline.sources.docker.known import Known
+from towline.sources.docker.origins import Container
+from towline.sources.docker.position import Position
+from towline.sources.docker.stream import Stream, open_stream
+from towline.sources.docker.times import first_since
+from towline.status import Health
+from towline.store.checkpoints import Checkpoint
+
+_log = logging.getLogger(__name__)
+Deliver = Callable[[Known, list[Line]], None]
+
+
+class Census:
+    """Every container that the engine has, kept over sessions; those chosen are read."""
+
+    def __init__(
+        self,
+        name: str,
+        choice: Choice,
+        around: Surroundings,
+        deliver: Deliver,
+        *,
+        own: tuple[str, ...],
+        health: Health,
+    ) -> None:
+        self._name = name
+        self._choice = choice
+        self._around = around
+        self._deliver = deliver
+        self._own = own
+        self._health = health
+        self._known: dict[str, Known] = {}
+        self._engine: Engine | None = None
+        self._attachments: Attachments | None = None
+
+    def __iter__(self) -> Iterator[Known]:
+        return iter(self._known.values())
+
+    def begin(self, engine: Engine, attachments: Attachments) -> None:
+        """A session with the engine begins."""
+        self._engine, self._attachments = engine, attachments
+
+    def end(self) -> None:
+        """It is over: what was known stays, nothing is read."""
+        self._engine = self._attachments = None
+
+    def is_own(self, id_: str) -> bool:
+        """Whether Towline itself runs in that container."""
+        return bool(self._own) and id_.startswith(self._own)
+
+    async def take(self, *, everyone: bool) -> None:
+        """Compare with the engine's list: events get lost. `everyone`: look at each of them."""
+        engine = self._present
+        before = set(self._known)  # what comes while the list is on its way is not on it
+        listed = {found["Id"]: found for found in await engine.containers()}
+        for id_ in before - listed.keys():
+            self.forget(id_)
+        self._around.checkpoints.keep_only(engine.id, listed.keys() | self._known.keys())
+        for id_, found in listed.items():
+            known = self._known.get(id_)
+            runs_unread = found.get("State") == "running" and known and not known.attached
+            if everyone or known is None or runs_unread:
+                await self.meet(id_)
+
+    async def meet(self, id_: str, *, live: bool = False) -> None:
+        """Look at a container; begin to read it where that is wanted. `live`: it just started."""
+        if self.is_own(id_):
+            return
+        engine = self._present
+        try:
+            container = await engine.inspect(id_)
+        except NotFound:
+            self._health.counters["missed_container"] += 1
+            return
+        origin = container.origin(
+            device=self._around.device.id, engine=engine.id, source=self._name
+        )
+        known = self._known.get(id_)
+        if known is None:
+            known = self._known[id_] = self._new(engine, container, origin)
+        known.container = container
+        if known.origin != origin:
+            known.origin = origin if known.wanted is None else _keep_service(origin, known.origin)
+        known.reading.catch_up.filters_since = engine.filters_since
+        await self._attend(known, live)
+
+    async def _attend(self, known: Known, live: bool) -> None:
+        wanted = self._choice(known.origin) if known.wanted is None else known.wanted
+        if self._attachments is None:
+            return
+        if not wanted:
+            await self._attachments.stop(known)  # a new name may be excluded
+        elif not known.unreadable:
+            self._attachments.start(known, live=live)
+
+    def _new(self, engine: Engine, container: Container, origin: Origin) -> Known:
+        position = self._position(engine, container)
+
+        async def running() -> bool:
+            with suppress(NotFound):
+                known.container = await self._present.inspect(container.id)
+                return known.container.running
+            return False
+
+        open_ = self._opener(container.id)
+        history = History(open_, terminal=container.terminal)
+        catch_up = CatchUp(
+            position,
+            history,
+            lambda lines: self._deliver(known, lines),
+            filters_since=engine.filters_since,
+        )
+        reading = Reading(catch_up, open_, running, rotated=container.rotated)
+        known = Known(container, origin, reading)
+        return known
+
+    def _position(self, engine: Engine, container: Container) -> Position:
+        """Where reading goes on, or begins: that is noted before anything of it is stored."""
+        checkpoints = self._around.checkpoints
+        point = checkpoints.get(engine.id, container.id)
+        position = Position(
+            engine.id,
+            container.id,
+            terminal=container.terminal,
+            first_since=first_since(container.created, self._around.max_age),
+            checkpoint=point,
+            tail=checkpoints.tails.get(container.id),
+        )
+        if point is None:
+            since = position.first_since
+            begin = Checkpoint(
+                engine=engine.id, container=container.id, seq=0, since=since, rows=()
+            )
+            try:
+                checkpoints.begin(begin)
+            except OSError as exc:
+                _log.warning("first checkpoint not noted", extra={"reason": exc.strerror})
+        return position
+
+    def _opener(self, id_: str) -> Callable[[str, Callable[[bytes], None]], Awaitable[Stream]]:
+        async def open_(query: str, feed: Callable[[bytes], None]) -> Stream:
+            engine = self._present
+            version = "{}.{}".format(*engine.api)
+            target = f"/v{version}/containers/{id_}/logs?stdout=1&stderr=1&timestamps=1&{query}"
+            return await open_stream(engine.address, target, feed)
+
+        return open_
+
+    @property
+    def _present(self) -> Engine:
+        if self._engine is None:
+            raise SourceError("the engine is away")
+        return self._engine
+
+    def forget(self, id_: str) -> None:
+        """A container is gone for good; one that is read is forgotten when that has ended."""
+        known = self._known.get(id_)
+        if known is None:
+            return
+        if known.task is not None and known.attached:
+            known.container = replace(known.container, running=False)
+            known.task.add_done_callback(lambda _: self._drop(known))
+        else:
+            self._drop(known)
+
+    def _drop(self, known: Known) -> None:
+        id_ = known.container.id
+        if self._known.get(id_) is known:
+            del self._known[id_]
+        self._around.checkpoints.forget(known.reading.position.engine, id_)
+
+    def find(self, id_: str) -> Known:
+        """By id, at least twelve digits of it, or name; `NotFound` when there is none."""
+        for known in self:
+            container = known.container
+            if id_ in (container.id, container.name) or (
+                len(id_) >= 12 and container.id.startswith(id_)
+            ):
+                return known
+        raise NotFound(f"no container {id_!r}")
+
+    async def attach(self, known: Known, service_id: int | None, service: str | None) -> None:
+        """Read a container whatever is chosen."""
+        known.wanted, known.unreadable = True, False
+        known.origin = replace(
+            known.origin,
+            service_id=known.origin.service_id if service_id is None else service_id,
+            service=service or known.origin.service,
+        )
+        await self._attend(known, False)
+
+    async def detach(self, known: Known) -> None:
+        """Read it no more until it is attached again."""
+        known.wanted = False
+        await self._attend(known, False)
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """What is known, for the API."""
+        return [known.as_json(self._name) for known in self]
+
+
+def _keep_service(origin: Origin, before: Origin) -> Origin:
+    return replace(origin, service=before.service, service_id=before.service_id)
