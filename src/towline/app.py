@@ -25,6 +25,7 @@ from towline.record import OriginType, record_id
 from towline.runtime.configuration import Configuration, Options
 from towline.runtime.diff import Spec
 from towline.runtime.intake import Intake, PipelinePart, SourcePart
+from towline.runtime.planning import check, planned, routing
 from towline.runtime.probation import healthy, relapse
 from towline.runtime.reconcile import Lookup, Reconciler
 from towline.runtime.reload import Applied, Outcome, Refused, RolledBack
@@ -294,6 +295,20 @@ class Towline:
         """Put another text in the file and bring it into force."""
         self._configuration.replace(text, etag)
         return (await self.reload_file(actor)).as_json()
+
+    async def check(self, text: bytes, called: str) -> tuple[Problem, ...]:
+        """Every problem that a text would have in the file's place."""
+        return await check(self._configuration, text, called)
+
+    async def plan(self, text: bytes, called: str) -> dict[str, Any]:
+        """What a text would start, change and stop in the file's place."""
+        wanted = await asyncio.to_thread(self._configuration.tried, text, called)
+        running, present = self._reconciler.specs, self._settings
+        return planned(running, present, wanted, SOURCES, BACKENDS).as_json()
+
+    def routing(self) -> dict[str, Any]:
+        """Backends and routes in force."""
+        return routing(self._settings)
 
     def config_history(self) -> list[dict[str, Any]]:
         """How attempts to change the configuration ended, newest first."""

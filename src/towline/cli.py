@@ -14,6 +14,7 @@ import click
 
 from towline import __version__
 from towline.commands.options import count, filters, remote_options
+from towline.commands.trying import plan, preview, test
 from towline.errors import ClientError, ConfigError, Declined, NoAnswer, StartError, StoreError
 
 if TYPE_CHECKING:
@@ -32,8 +33,10 @@ _STATES: Final = {"up": "green", "degraded": "yellow"}
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="towline")
-def main() -> None:
+@click.pass_context
+def main(context: click.Context) -> None:
     """Container logs and container health, as code."""
+    context.obj = os.environ
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
 
@@ -204,6 +207,10 @@ def status(url: str, token: str, as_json: bool) -> None:
         else:
             click.echo(room.report(found, time.time(), _paint))
         sys.exit(0 if room.is_well(found) else FAULT)
+
+
+for _command in (test, plan, preview):
+    main.add_command(_command)
 
 
 class _Asking:

@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "own_log": SHARED,
     "client": SHARED,
     "kinds": {"config", "sources", "backends"},
-    "commands": SHARED | {"config", "client", "kinds"},
+    "commands": STORED | {"client", "kinds", "runtime"},
     "app": {"*"},
     "library": {"*"},
     "cli": {"*"},

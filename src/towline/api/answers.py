@@ -44,12 +44,11 @@ def error(
 
 def refused_file(exc: ConfigError) -> Response:
     """A configuration's problems, each where its author finds it."""
-    return error(
-        422, "config_invalid", str(exc), problems=[_problem(problem) for problem in exc.problems]
-    )
+    return error(422, "config_invalid", str(exc), problems=[problem(each) for each in exc.problems])
 
 
-def _problem(problem: Problem) -> dict[str, Any]:
+def problem(problem: Problem) -> dict[str, Any]:
+    """A problem of a configuration."""
     found: dict[str, Any] = msgspec.to_builtins(
         {name: getattr(problem, name) for name in problem.__dataclass_fields__ if name != "path"}
     )

@@ -53,6 +53,7 @@ PARAMETERS: Final[dict[str, tuple[dict[str, Any], str]]] = {
     "timestamps": (_FLAG, "told to clients that print text; records always carry their time"),
     "host_id": (_list(_TEXT), "the same as device"),
     "token": (_TEXT, "bearer token, where no header can be sent"),
+    "file": (_TEXT, "what problems call the text"),
     "serviceName?": (_TEXT, "service from now on"),
     "serviceId?": ({"type": "integer"}, "service number from now on"),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from towline.config.settings import Device
+from towline.errors import Problem
 from towline.store.log import Store
 
 
@@ -69,6 +70,15 @@ class Towline(Protocol):
         `ConfigError` for a text at fault, `EditError` when the file cannot be edited: nothing was
         written. The outcome as `reload` gives it.
         """
+
+    async def check(self, text: bytes, called: str) -> tuple[Problem, ...]:
+        """Every problem that a text would have in the file's place; they name it `called`."""
+
+    async def plan(self, text: bytes, called: str) -> dict[str, Any]:
+        """What a text would start, change and stop in the file's place; `ConfigError` as above."""
+
+    def routing(self) -> dict[str, Any]:
+        """`backends` by name and `routes`, those in force."""
 
     def config_history(self) -> list[dict[str, Any]]:
         """How attempts to change the configuration ended, newest first."""

@@ -11,7 +11,17 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from towline.api import answers, attach, backends, configuration, logs, metrics, status, streams
+from towline.api import (
+    answers,
+    attach,
+    backends,
+    configuration,
+    logs,
+    metrics,
+    status,
+    streams,
+    trial,
+)
 from towline.api.asked import FILTERS, PAGING
 from towline.api.auth import Asker, Refusal, bearer
 from towline.api.desk import Desk
@@ -96,6 +106,10 @@ def _table() -> tuple[Endpoint, ...]:
         on("GET", f"{api}/metrics", metrics.metrics, "read", media_type="text/plain"),
         on("GET", f"{api}/config", configuration.text, "admin", media_type="application/yaml"),
         on("PUT", f"{api}/config", configuration.edit, "admin"),
+        on("POST", f"{api}/config/check", trial.check, "admin", query=("file",)),
+        on("POST", f"{api}/config/plan", trial.plan, "admin", query=("file",)),
+        on("GET", f"{api}/config/routes", trial.routes, "admin"),
+        on("GET", f"{api}/containers/labels", trial.labels, "admin"),
         on("POST", f"{api}/config/reload", configuration.reload, "operate"),
         on("GET", f"{api}/config/history", configuration.history, "read"),
         on("GET", f"{api}/openapi.json", _openapi, "read"),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote, urlencode, urlsplit
 
-from towline.errors import ClientError, Declined, NoAnswer
+from towline.errors import ConfigError, Declined, NoAnswer, Problem, TowlineError
 
 DEFAULT_URL: Final = "http://127.0.0.1:8099"
 DEFAULT_PORT: Final = 8099
@@ -85,6 +85,18 @@ class Remote:
     def get(self, path: str) -> dict[str, Any]:
         """The JSON object behind a path such as `status`."""
         data, _ = self._ask("GET", quote(path), None)
+        return self._object(data)
+
+    def put_to_test(self, path: str, text: bytes, called: str) -> dict[str, Any]:
+        """What is said of a configuration's text, which its problems name `called`.
+
+        Also raises `ConfigError`, when the text is at fault.
+        """
+        query = urlencode({"file": called})
+        data, _ = self._ask("POST", f"{quote(path)}?{query}", text, "application/yaml")
+        return self._object(data)
+
+    def _object(self, data: bytes) -> dict[str, Any]:
         try:
             found = json.loads(data)
         except ValueError:
@@ -125,9 +137,11 @@ class Remote:
         given = {name: value for name, value in parameters.items() if value}
         return f"{self.address.url('ws')}{_API}/logs/stream?{urlencode(given, doseq=True)}"
 
-    def _ask(self, method: str, path: str, body: bytes | None) -> tuple[bytes, str]:
+    def _ask(
+        self, method: str, path: str, body: bytes | None, kind: str = "application/json"
+    ) -> tuple[bytes, str]:
         connection = self._connection()
-        headers = self.headers | ({"Content-Type": "application/json"} if body else {})
+        headers = self.headers | ({} if body is None else {"Content-Type": kind})
         try:
             connection.request(method, f"{self.address.path}{_API}/{path}", body, headers)
             answer = connection.getresponse()
@@ -153,11 +167,13 @@ class Remote:
             said += "; is it running? (towline run)"
         return NoAnswer(said)
 
-    def refusal(self, status: int, data: bytes, location: str = "") -> ClientError:
+    def refusal(self, status: int, data: bytes, location: str = "") -> TowlineError:
         """An answer that is not the one wanted, in words."""
         try:
             error = json.loads(data)["error"]
             code, message = str(error["code"]), str(error["message"])
+            if code == "config_invalid":
+                return ConfigError([_problem(each) for each in error["problems"]])
         except (ValueError, LookupError, TypeError):
             return self.stranger(f"HTTP {status}" + (f", see {location}" if location else ""))
         return declined(code, message)
@@ -165,6 +181,13 @@ class Remote:
     def stranger(self, answer: str) -> NoAnswer:
         """What to say when it is no Towline that answers."""
         return NoAnswer(f"something else than Towline answers at {self.address.url()} ({answer})")
+
+
+def _problem(found: dict[str, Any]) -> Problem:
+    """A problem as the API tells it."""
+    known = {name: found[name] for name in Problem.__dataclass_fields__ if name in found}
+    path = [int(step) if step.isdecimal() else step for step in found.get("path", ())]
+    return Problem(**{**known, "path": tuple(path)})
 
 
 def declined(code: str, message: str) -> Declined:

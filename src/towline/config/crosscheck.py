@@ -34,6 +34,7 @@ def crosscheck(
     ]
     return [
         *_routes(data),
+        *_tests(data),
         *_unreachable(sound.get("routes", ())),
         *(
             fault
@@ -64,10 +65,28 @@ def _routes(data: Mapping[str, Any]) -> Iterator[vol.Invalid]:
     routes = data.get("routes")
     for number, route in enumerate(routes if isinstance(routes, list) else ()):
         wanted = route.get("to") if isinstance(route, dict) else None
-        if isinstance(wanted, str):
-            yield from _unknown(wanted, "backend", known, ("routes", number, "to"))
-        for place, word in enumerate(wanted if isinstance(wanted, list) else ()):
-            yield from _unknown(word, "backend", known, ("routes", number, "to", place))
+        yield from _targets(wanted, known, ("routes", number, "to"))
+
+
+def _tests(data: Mapping[str, Any]) -> Iterator[vol.Invalid]:
+    """Backends that cases expect something of and nobody defines."""
+    known = _names(data, "backends")
+    cases = data.get("tests")
+    for number, case in enumerate(cases if isinstance(cases, list) else ()):
+        wanted = case.get("expect") if isinstance(case, dict) else None
+        if isinstance(wanted, dict):
+            for key in ("to", "not_to"):
+                yield from _targets(wanted.get(key), known, ("tests", number, "expect", key))
+
+
+def _targets(
+    wanted: object, known: list[str] | None, path: tuple[str | int, ...]
+) -> Iterator[vol.Invalid]:
+    """Of one name of a backend or a list of them, those that nobody defines."""
+    if isinstance(wanted, str):
+        yield from _unknown(wanted, "backend", known, path)
+    for place, word in enumerate(wanted if isinstance(wanted, list) else ()):
+        yield from _unknown(word, "backend", known, (*path, place))
 
 
 def _need(data: Mapping[str, Any], section: str, name: str, need: str) -> Iterator[vol.Invalid]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
@@ -14,11 +15,11 @@ from towline.config.doubts import doubtful
 from towline.config.environment import Overrides, complete
 from towline.config.include import Reading
 from towline.config.kinds import Kinds
-from towline.config.places import UNREAD
+from towline.config.places import UNREAD, Tree
 from towline.config.placing import is_unread, placed
 from towline.config.reader import Read, nothing
 from towline.config.schema import schema
-from towline.config.settings import Settings, Store, Upkeep
+from towline.config.settings import Case, Secret, Settings, Store, Upkeep
 from towline.config.text import read_text
 from towline.errors import ConfigError, Problem
 
@@ -67,14 +68,29 @@ def load(
         warn(warning)
     if problems:
         raise ConfigError(sorted(problems, key=_order)[:MOST_PROBLEMS])
-    return _settings(found)
+    found["tests"] = tuple(_placed(tree, at, case) for at, case in enumerate(found["tests"]))
+    return _settings(found, frozenset(_secrets(tree.data)))
+
+
+def _placed(tree: Tree, number: int, case: Case) -> Case:
+    at = tree.problem("", "", ("tests", number))
+    return replace(case, file=at.file, line=at.line, column=at.column)
 
 
 def _order(problem: Problem) -> tuple[str, int, int]:
     return problem.file, problem.line, problem.column
 
 
-def _settings(found: dict[str, Any]) -> Settings:
+def _secrets(data: Any) -> Iterator[Secret]:
+    """The values that tags hid, wherever they stand."""
+    if isinstance(data, Secret):
+        yield data
+    elif isinstance(data, dict | list):
+        for item in data.values() if isinstance(data, dict) else data:
+            yield from _secrets(item)
+
+
+def _settings(found: dict[str, Any], secrets: frozenset[Secret]) -> Settings:
     store = found["store"]
     retention = store["retention"]
     return Settings(
@@ -95,4 +111,6 @@ def _settings(found: dict[str, Any]) -> Settings:
         routes=found["routes"],
         api=found["api"],
         probation=found["apply"]["watch"],
+        tests=found["tests"],
+        secrets=secrets,
     )

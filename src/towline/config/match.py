@@ -42,7 +42,8 @@ def _labels(value: Any) -> tuple[str, ...]:
         "minProperties": 1,
     }
 )
-def _fields(value: Any) -> tuple[tuple[str, str], ...]:
+def match_fields(value: Any) -> tuple[tuple[str, str], ...]:
+    """Names of parsed fields, each with a pattern."""
     if not isinstance(value, dict) or not value:
         raise expected("a mapping of field names and patterns", value)
     faults: list[vol.Invalid] = []
@@ -87,7 +88,7 @@ _KEYS: Mapping = Mapping(
         vol.Optional("level"): _some(level),
         vol.Optional("min_level"): level,
         vol.Optional("regex"): regex,
-        vol.Optional("fields"): _fields,
+        vol.Optional("fields"): match_fields,
         vol.Optional("not"): match,
         vol.Optional("any"): Listing(match, least=1),
     }

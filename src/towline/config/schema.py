@@ -42,6 +42,7 @@ from towline.config.settings import (
     Token,
 )
 from towline.config.shapes import SECRET_NAME, TEXT, Either, shaped, words
+from towline.config.trials import CASES
 
 DEFAULT_SOURCES: Final = {"docker": {"type": "docker"}}
 REDACTION_GROUPS: Final = ("tokens", "urls", "emails")
@@ -279,5 +280,6 @@ def schema(sources: Kinds, backends: Kinds) -> Mapping:
                 ),
                 _api,
             ),
+            vol.Optional("tests", default=list): CASES,
         }
     )

@@ -169,8 +169,51 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """The line of a case and what wrote it; an empty text was not given."""
+
+    message: str
+    level: str
+    stream: str
+    name: str
+    service: str
+    project: str
+    app: str
+    container: str
+    image: str
+    source: str
+    labels: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """What must come of the line. `to` holds all its backends; what is empty is not asked for."""
+
+    to: tuple[str, ...] | None
+    not_to: tuple[str, ...]
+    level: str
+    message: str | None
+    fields: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One case of `tests:`, and where it was written."""
+
+    name: str
+    given: Given
+    expect: Expected
+    file: str
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """A whole configuration. `probation`: seconds after which a change is in force for good."""
+    """A whole configuration. `probation`: seconds after which a change is in force for good.
+
+    `secrets` are the values that tags gave, so that nothing made of them is shown.
+    """
 
     device: Device
     sources: Mapping[str, Entry] = field(hash=False)
@@ -182,3 +225,5 @@ class Settings:
     routes: tuple[Route, ...]
     api: Api
     probation: float
+    tests: tuple[Case, ...]
+    secrets: frozenset[Secret] = field(repr=False, compare=False)

@@ -10,6 +10,8 @@ from towline.pipeline.match import Matcher, Verdict, compile_match
 from towline.record import Origin, Record
 
 _ORIGINS: Final = 4096
+Way = tuple[Verdict, frozenset[str], bool]
+"""A route for one origin: whether it holds, where it leads, whether it is final."""
 
 
 class Router:
@@ -21,6 +23,7 @@ class Router:
     def __init__(self, routes: Sequence[Route] = ()) -> None:
         self._routes: list[tuple[Matcher, frozenset[str], bool]] = []
         self._verdicts: dict[str, dict[int, tuple[Origin, Verdict]]] = {}
+        self._ways: dict[int, tuple[Origin, list[Way]]] = {}
         self.replace(routes)
 
     def replace(self, routes: Sequence[Route]) -> None:
@@ -29,6 +32,28 @@ class Router:
             (compile_match(route.match), frozenset(route.to), route.final) for route in routes
         ]
         self._verdicts = {}
+        self._ways = {}
+
+    def destinations(self, record: Record, backends: Sequence[str]) -> tuple[str, ...]:
+        """Those of the backends to which a record goes; each route is asked once for all."""
+        if not self._routes:
+            return tuple(backends)
+        found: set[str] = set()
+        for verdict, to, final in self._ways_of(record.origin):
+            if verdict is True or (verdict is not False and verdict(record)):
+                found |= to
+                if final:
+                    break
+        return tuple([name for name in backends if name in found])
+
+    def _ways_of(self, origin: Origin) -> list[Way]:
+        known = self._ways.get(id(origin))
+        if known is None:
+            if len(self._ways) >= _ORIGINS:
+                self._ways.clear()
+            ways = [(matcher.of(origin), to, final) for matcher, to, final in self._routes]
+            known = self._ways[id(origin)] = origin, [way for way in ways if way[0] is not False]
+        return known[1]
 
     def wants(self, name: str, record: Record) -> bool:
         """Whether a record goes to a backend."""

@@ -8,7 +8,7 @@ import socket
 import stat
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -95,6 +95,21 @@ class Configuration:
 
     def settings(self, text: bytes | str | None) -> Settings:
         """What a text says, as if it stood in the file; `ConfigError` with every problem."""
+        return self._load(text, self.files)
+
+    def tried(self, text: bytes, called: str = "") -> Settings:
+        """The same without consequences: the watcher's files stay. Problems name it `called`."""
+        own = str(self._options.file or "")
+        try:
+            return self._load(text, Files())
+        except ConfigError as exc:
+            problems = [
+                replace(told, file=called) if called and told.file == own else told
+                for told in exc.problems
+            ]
+            raise ConfigError(problems) from exc
+
+    def _load(self, text: bytes | str | None, files: Files) -> Settings:
         options = self._options
         return load(
             text,
@@ -103,7 +118,7 @@ class Configuration:
             file=options.file,
             environment=options.environment,
             overrides=options.overrides,
-            read=self.files.read,
+            read=files,
             host_name=socket.gethostname(),
         )
 

@@ -15,7 +15,7 @@ from towline.api.auth import Gate
 from towline.api.desk import Desk
 from towline.config.settings import Device, Token
 from towline.config.settings import Store as StoreSettings
-from towline.errors import ConfigError, EditError, NotFound
+from towline.errors import ConfigError, EditError, NotFound, Problem
 from towline.live.viewers import Viewers
 from towline.pipeline.encode import encode, template_of
 from towline.record import Line, Origin, OriginType, Record, time_text
@@ -60,6 +60,7 @@ class World:
         self.reload_error: ConfigError | None = None
         self.text = "version: 1\nbrokers: {home: {password: !secret mqtt}}\n"
         self.actor = ""
+        self.tried = b"", ""
         self.attached: dict[str, tuple[int | None, str | None]] = {}
         self.holders: dict[str, object] = {"mqtt": object()}
         self.clock = NOW
@@ -141,6 +142,19 @@ class World:
             raise EditError("changed_meanwhile", "the file has changed since it was read")
         self.text, self.actor = text.decode(), actor
         return await self.reload()
+
+    async def check(self, text: bytes, called: str) -> tuple[Problem, ...]:
+        self.tried = text, called
+        return self.reload_error.problems if self.reload_error else ()
+
+    async def plan(self, text: bytes, called: str) -> dict[str, Any]:
+        self.tried = text, called
+        if self.reload_error:
+            raise self.reload_error
+        return {"changes": False, "kept": ["api"]}
+
+    def routing(self) -> dict[str, Any]:
+        return {"backends": ["mqtt"], "routes": []}
 
     def config_history(self) -> list[dict[str, Any]]:
         return [{"at": 1, "actor": "start", "outcome": "applied"}]

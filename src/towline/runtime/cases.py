@@ -1,0 +1,106 @@
+"""Cases of `tests:` run through the file that holds them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from towline.config.settings import Case, Expected, Given, Match, Settings
+from towline.pipeline.match import compile_match
+from towline.record import Line, Origin, OriginType, Record, time_text
+from towline.runtime.trial import Trial, Tried
+
+NOTHING: Final = "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """One expectation that was not met. Both values are plain data, as a file would write them."""
+
+    what: str
+    expected: Any
+    came: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a case ended."""
+
+    case: Case
+    misses: tuple[Miss, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything came as expected."""
+        return not self.misses
+
+
+def run_cases(settings: Settings) -> Iterator[Verdict]:
+    """Every case of a file; none depends on those before it."""
+    trial = Trial(settings)
+    for case in settings.tests:
+        trial.forget()
+        tried = trial(origin_of(case.given, trial.device), line_of(case.given))
+        yield Verdict(case, tuple(_misses(case.expect, tried)))
+
+
+def origin_of(given: Given, device: str) -> Origin:
+    """A container as a case describes it."""
+    return Origin(
+        type=OriginType.CONTAINER,
+        name=given.name or given.container or given.service or NOTHING,
+        device=device,
+        app=given.app or None,
+        project=given.project or None,
+        service=given.service or None,
+        container=given.container or None,
+        image=given.image or None,
+        source=given.source or None,
+        labels=given.labels,
+    )
+
+
+def line_of(given: Given) -> Line:
+    """Its line, as a source hands one over."""
+    return Line(
+        text=given.message,
+        time=time_text(0),
+        timestamp=0,
+        stderr=given.stream == "stderr",
+        seq=1,
+        level=given.level,
+    )
+
+
+def _misses(expect: Expected, tried: Tried) -> Iterator[Miss]:
+    if expect.to is not None and set(expect.to) != set(tried.to):
+        yield Miss("to", list(expect.to), list(tried.to))
+    unwanted = [name for name in expect.not_to if name in tried.to]
+    if unwanted:
+        yield Miss("not_to", list(expect.not_to), list(tried.to))
+    record = tried.record
+    if expect.level and (record is None or record.level != expect.level):
+        yield Miss("level", expect.level, record and record.level)
+    if expect.message is not None and (record is None or record.message != expect.message):
+        yield Miss("message", expect.message, record and record.message)
+    for name, pattern in expect.fields:
+        if record is None or not _has(record, name, pattern):
+            yield Miss(f"fields.{name}", pattern, tried.fields.get(name))
+
+
+def _has(record: Record, name: str, pattern: str) -> bool:
+    """Whether a field is as the match language wants it."""
+    verdict = compile_match(Match(fields=((name, pattern),))).of(record.origin)
+    return verdict(record) if callable(verdict) else verdict
+
+
+def as_text(value: object) -> str:
+    """A value of a miss for people."""
+    if value is None:
+        return NOTHING
+    if isinstance(value, list):
+        return f"[{', '.join(map(str, value))}]"
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
