@@ -14,6 +14,8 @@ import click
 
 from towline import __version__
 from towline.commands.options import count, filters, remote_options
+from towline.commands.schema import schema
+from towline.commands.secret import secret
 from towline.commands.trying import plan, preview, test
 from towline.errors import ClientError, ConfigError, Declined, NoAnswer, StartError, StoreError
 
@@ -39,6 +41,7 @@ def main(context: click.Context) -> None:
     context.obj = os.environ
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    context.obj = os.environ
 
 
 @main.command()
@@ -115,22 +118,27 @@ async def _serve(options: Any) -> None:
     show_default=True,
     help="For people, for programs, or as notes beside the lines of a code review.",
 )
-def check(files: tuple[Path, ...], form: str) -> None:
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="The configuration folder: files in it are included.  [default: each file's own]",
+)
+def check(files: tuple[Path, ...], form: str, folder: Path | None) -> None:
     """Say whether configuration files are valid.
 
     Without FILE it is the one that `towline run` would take. Nothing is started, opened or
     changed. Exit code 0: valid, 1: not valid.
     """
-    from towline.commands.check import problems_of, report
+    from towline.commands.check import is_valid, problems_of, report
 
     named = os.environ.get("TOWLINE_CONFIG")
     wanted = files or (Path(named or DEFAULT_FILE),)
     if not (files or named or DEFAULT_FILE.exists()):
         raise click.UsageError(f"there is no {DEFAULT_FILE} here; which FILE should be checked?")
-    found = {file: problems_of(file, os.environ) for file in wanted}
+    found = {file: problems_of(file, os.environ, folder) for file in wanted}
     if text := report(found, form):
         click.echo(text)
-    sys.exit(FAULT if any(found.values()) else 0)
+    sys.exit(0 if all(map(is_valid, found.values())) else FAULT)
 
 
 @main.command()
@@ -207,6 +215,10 @@ def status(url: str, token: str, as_json: bool) -> None:
         else:
             click.echo(room.report(found, time.time(), _paint))
         sys.exit(0 if room.is_well(found) else FAULT)
+
+
+main.add_command(schema)
+main.add_command(secret)
 
 
 for _command in (test, plan, preview):

@@ -100,8 +100,35 @@ def test_a_secret_beside_the_file_is_looked_up(folder: Path) -> None:
     )
     assert towline("check", "good.yaml").exit_code == 1
     (folder / "secrets.yaml").write_text("mqtt: hunter2\n")
+    (folder / "secrets.yaml").chmod(0o600)
     found = towline("check", "good.yaml")
     assert (found.exit_code, found.output) == (0, "good.yaml: valid\n")
+
+
+def test_a_warning_is_told_and_makes_no_file_invalid(folder: Path) -> None:
+    (folder / "good.yaml").write_text(
+        GOOD + "brokers: {home: {servers: [mqtt://b], username: u, password: !secret mqtt}}\n"
+    )
+    (folder / "secrets.yaml").write_text("mqtt: hunter2\n")
+    (folder / "secrets.yaml").chmod(0o644)
+    found = towline("check", "good.yaml")
+    assert found.exit_code == 0
+    assert found.output.startswith("secrets.yaml:1:1: warning: everybody on this machine can read")
+    assert found.output.endswith("\ngood.yaml: valid\n")
+    answer = json.loads(towline("check", "good.yaml", "--format", "json").output)
+    assert (answer["valid"], answer["problems"][0]["severity"]) == (True, "warning")
+    assert towline("check", "good.yaml", "--format", "ci").output.startswith("::warning file=")
+
+
+@pytest.mark.parametrize("absolute", [True, False])
+def test_files_of_the_configuration_folder_are_included(folder: Path, absolute: bool) -> None:
+    (folder / "devices").mkdir()
+    (folder / "shared").mkdir()
+    (folder / "shared" / "store.yaml").write_text("memory: 5\n")
+    (folder / "devices" / "pi.yaml").write_text(GOOD + "store: !include ../shared/store.yaml\n")
+    top = str(folder) if absolute else "."
+    assert towline("check", "devices/pi.yaml", "--folder", top).exit_code == 0
+    assert "leads out of the configuration folder" in towline("check", "devices/pi.yaml").output
 
 
 @pytest.mark.parametrize(

@@ -60,9 +60,7 @@ class Keys:
         try:
             plain = self.box().decrypt(token.encode()).decode(errors="replace")
         except InvalidToken:
-            text = f"the encrypted value cannot be read with {self.origin}"
-            hint = "another key was used, or the token is damaged or cut off"
-            raise Fault("undecryptable", text, hint=hint) from None
+            raise self._undecryptable() from None
         bound, separator, value = plain.partition("\n")
         here = path_text(step for step in path if step != "<<")
         if not separator or bound not in ("", here):
@@ -77,6 +75,29 @@ class Keys:
         """The token of a value, bound to a path where one is given."""
         return self.box().encrypt(f"{path}\n{value}".encode()).decode()
 
+    def rotate(self, token: str) -> str | None:
+        """The same value under the newest key, None where it is under that already."""
+        from cryptography.fernet import Fernet, InvalidToken
+
+        box = self.box()
+        newest = Fernet(self.all()[0])
+        try:
+            newest.decrypt(token.encode())
+        except InvalidToken:
+            try:
+                return box.rotate(token.encode()).decode()
+            except InvalidToken:
+                raise self._undecryptable() from None
+        return None
+
+    def all(self) -> list[str]:
+        """Every key, the newest first; `Fault` where there is none."""
+        found = keys_in(self._text or self._content())
+        if not found:
+            text = f"there is no key for encrypted values in {self.origin}"
+            raise Fault("no_secret_key", text, hint=f"set {KEY}, or see towline secret new-key")
+        return found[:MOST_KEYS]
+
     def box(self) -> MultiFernet:
         """All keys, ready for use; `Fault` where there is none or one is unsound."""
         if self._box is None:
@@ -86,16 +107,18 @@ class Keys:
     def _opened(self) -> MultiFernet:
         from cryptography.fernet import Fernet, MultiFernet
 
-        found = keys_in(self._text or self._content())
-        if not found:
-            text = f"there is no key for encrypted values in {self.origin}"
-            raise Fault("no_secret_key", text, hint=f"set {KEY}, or see towline secret new-key")
+        keys = self.all()
         try:
-            return MultiFernet([Fernet(key) for key in found[:MOST_KEYS]])
+            return MultiFernet([Fernet(key) for key in keys])
         except ValueError:
             text = f"{self.origin} holds something that is no key"
             hint = "a key is what towline secret new-key prints: 44 characters"
             raise Fault("bad_secret_key", text, hint=hint) from None
+
+    def _undecryptable(self) -> Fault:
+        text = f"the encrypted value cannot be read with {self.origin}"
+        hint = "another key was used, or the token is damaged or cut off"
+        return Fault("undecryptable", text, hint=hint)
 
     def _content(self) -> str:
         try:

@@ -51,7 +51,10 @@ def load(
     `disk_size` tells how much the disk of a folder holds in all.
     """
     own = file.parent if file else Path()
-    reading = Reading(read, folder or own, environment, warn)
+    top = folder or own
+    if top != own and top not in own.parents:
+        own, top = own.absolute(), top.absolute()
+    reading = Reading(read, top, environment, warn)
     tree = reading.tree(read_text(_NO_FILE if text is None else text, str(file or "")), own)
     problems = [*tree.problems, *reading.secrets.problems]
     if not isinstance(tree.data, dict):

@@ -65,14 +65,15 @@ def parse(
     """
     builder = _Builder(text, tags, at, budget or Budget())
     try:
-        for event in _events(text):
+        for event in events(text):
             builder.take(event)
     except yaml.YAMLError as exc:
         raise ConfigError([*builder.problems, syntax_problem(text, exc)]) from exc
     return Tree(builder.data, builder.root, tuple(builder.problems))
 
 
-def _events(text: Text) -> Iterator[yaml.Event]:
+def events(text: Text) -> Iterator[yaml.Event]:
+    """What the parser says of a text, one by one; `yaml.YAMLError` where it is no YAML."""
     yield from yaml.parse(text.content, Loader=_LOADER)
 
 
