@@ -41,7 +41,6 @@ def main(context: click.Context) -> None:
     context.obj = os.environ
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    context.obj = os.environ
 
 
 @main.command()
