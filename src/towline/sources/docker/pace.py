@@ -17,6 +17,7 @@ FILL: Final = 16_000
 BUSY: Final = 32_000
 """Bytes a second from which on a stream is busy; a hundred short lines a second are half of it."""
 
+_SHORTEST: Final = 0.0005
 _WINDOW: Final = 0.05
 _SILENCE: Final = 0.2
 
@@ -25,13 +26,16 @@ class Pace:
     """How long one stream rests after a read. `now` is the loop's clock, in seconds.
 
     A quiet stream never rests: its lines go on at once. Nor does one whose reads are full: while
-    they are handled, the next ones come together.
+    they are handled, the next ones come together. A rest that ended with a full read was too long,
+    whatever the rate: an old log comes as fast as it is taken.
     """
 
     def __init__(self, now: float) -> None:
         self._since = now
         self._bytes = 0
-        self._rate = 0.0
+        self._busy = False
+        self._rested = False
+        self._rest = LONGEST
 
     def rest(self, nbytes: int, now: float) -> float:
         """Seconds to rest after reading `nbytes`, 0 for none.
@@ -41,9 +45,13 @@ class Pace:
         self._bytes += nbytes
         elapsed = now - self._since
         if elapsed >= _WINDOW:
-            self._rate = self._bytes / elapsed if elapsed < _SILENCE else 0.0
+            self._busy = elapsed < _SILENCE and self._bytes >= BUSY * elapsed
             self._since, self._bytes = now, 0
-        if self._rate < BUSY or nbytes >= FILL:
+        if nbytes < FILL // 4:
+            self._rest = min(LONGEST, self._rest * 2)
+        elif nbytes >= FILL and self._rested:
+            self._rest = max(_SHORTEST, self._rest / 4)
+        self._rested = self._busy and nbytes < FILL
+        if not self._rested:
             return 0.0
-        rest = FILL / self._rate
-        return rest if rest < LONGEST else LONGEST - now % LONGEST
+        return self._rest if self._rest < LONGEST else LONGEST - now % LONGEST
