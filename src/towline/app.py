@@ -23,12 +23,12 @@ from towline.pipeline.pipeline import Pipeline
 from towline.ports import Component, Queryable
 from towline.record import OriginType, record_id
 from towline.runtime.configuration import Configuration, Options
-from towline.runtime.diff import Spec
+from towline.runtime.diff import Spec, Specs
 from towline.runtime.intake import Intake, PipelinePart, SourcePart
 from towline.runtime.planning import check, planned, routing
-from towline.runtime.probation import healthy, relapse
 from towline.runtime.reconcile import Lookup, Reconciler
-from towline.runtime.reload import Applied, Outcome, Refused, RolledBack
+from towline.runtime.reload import Applied, Outcome, Refused
+from towline.runtime.reloader import Reloader
 from towline.runtime.routes import RoutesPart
 from towline.runtime.specs import specs
 from towline.status import Reports, State
@@ -46,9 +46,8 @@ class Towline:
     def __init__(self, options: Options) -> None:
         self._configuration = Configuration(options, SOURCES, BACKENDS)
         self._router = Router()
-        self._reloading = asyncio.Lock()
+        self._editing = asyncio.Lock()
         self._stop = asyncio.Event()
-        self._wake = asyncio.Event()
 
     async def run(self) -> None:
         """Serve until `stop`; start-up is a reload from nothing, shut-down one to nothing.
@@ -56,7 +55,6 @@ class Towline:
         `StoreError` or `StartError` when the data folder or the port cannot be had.
         """
         text, settings, problems = self._configuration.first()
-        self._settings = settings
         async with Store(settings.store, memory=settings.upkeep.memory) as self.store:
             if self.store.persistent:
                 self._configuration.at_home(self.store.path)
@@ -72,13 +70,20 @@ class Towline:
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._reconciler = Reconciler(tasks, self._build)
-                await self._begin(text, settings, problems)
+                self._reloader = Reloader(
+                    tasks, self._configuration, self._reconciler, self, settings
+                )
+                with suppress(
+                    NotImplementedError, RuntimeError, ValueError
+                ):  # not in the main thread
+                    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hang_up)
+                await self._begin(text, problems)
                 watching = tasks.create_task(self._watch())
                 await self._stop.wait()
                 watching.cancel()
                 self._intake.tell(OriginType.SYSTEM, "Towline stops")
                 _log.info("Towline stops")
-                await self._reconciler.apply({})
+                await self._reloader.stop()
         except* StartError as group:
             raise group.exceptions[0] from group
 
@@ -86,10 +91,9 @@ class Towline:
         """Let `run` come to an end; what is held is delivered first."""
         self._stop.set()
 
-    async def _begin(
-        self, text: bytes | None, settings: Settings, problems: tuple[Problem, ...]
-    ) -> None:
-        plan = await self._reconciler.apply(specs(settings, SOURCES, BACKENDS))
+    async def _begin(self, text: bytes | None, problems: tuple[Problem, ...]) -> None:
+        plan = await self._reloader.begin()
+        settings = self._settings
         self._intake.tell(OriginType.SYSTEM, f"Towline {__version__} started")
         about = {
             "version": __version__,
@@ -99,76 +103,44 @@ class Towline:
         }
         _log.info("Towline started", extra=about)
         if problems:
-            self._tell(Refused(problems), "start")
+            self.tell(Refused(problems), "start")
         else:
             self._configuration.ended(Applied(plan), "start")
             self._configuration.keep(text)
+        self._configuration.save_history()
 
     async def _watch(self) -> None:
-        loop = asyncio.get_running_loop()
-        with suppress(NotImplementedError, RuntimeError, ValueError):  # not in the main thread
-            loop.add_signal_handler(signal.SIGHUP, self._hang_up)
         async for _ in changes(lambda: self._configuration.files.seen, self._stop):
-            await self.reload_file()
+            await asyncio.shield(self._reloader.attempt("file").decided)
+
+    def _listen_to_signals(self) -> None:
+        with suppress(NotImplementedError, RuntimeError, ValueError):  # not in the main thread
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hang_up)
 
     def _hang_up(self) -> None:
-        self._reload_task = asyncio.create_task(self.reload_file(), name="reload")
+        if not self._stop.is_set():
+            self._reloader.attempt("signal")
 
     async def reload_file(self, actor: str = "file") -> Outcome:
         """Read the file again and bring it into force, or leave everything as it was."""
-        async with self._reloading:
-            try:
-                text = self._configuration.read()
-                settings = self._configuration.settings(text)
-                self._refuse_restart(settings)
-                outcome = await self._bring(settings)
-            except ConfigError as exc:
-                outcome = Refused(exc.problems)
-            self._tell(outcome, actor)
-            if isinstance(outcome, Applied):
-                self._configuration.keep(text)
-            return outcome
+        return await asyncio.shield(self._reloader.attempt(actor).ended)
 
-    async def _bring(self, settings: Settings) -> Outcome:
-        """Bring settings into force; take them back if that makes a healthy part fail."""
-        former, before = self._settings, healthy(self.status())
-        self._settings = settings
-        try:
-            plan = await self._reconciler.apply(specs(settings, SOURCES, BACKENDS))
-        except BaseException as exc:
-            self._settings = former
-            if isinstance(exc, StartError):
-                return RolledBack(exc.key, str(exc.__cause__))
-            raise
+    # what reloads ask: towline.runtime.reloader.Owner
+
+    def specs(self, settings: Settings) -> Specs:
+        """What should run."""
+        return specs(settings, SOURCES, BACKENDS)
+
+    def in_force(self, settings: Settings) -> None:
+        """From now on these settings hold."""
         self._intake.device = settings.device.id
-        if plan and settings.probation:
-            found = await relapse(before, self.status, settings.probation)
-            if found is not None:
-                self._settings = former
-                await self._reconciler.apply(specs(former, SOURCES, BACKENDS))
-                self._intake.device = former.device.id
-                return RolledBack(found.key, found.reason)
-        return Applied(plan)
 
-    def _refuse_restart(self, settings: Settings) -> None:
-        """The folder of a running store cannot be moved."""
-        if settings.store != self._settings.store:
-            raise ConfigError(
-                [
-                    Problem(
-                        code="restart_required",
-                        text="store.path and store.persist change at a restart only",
-                        path=("store",),
-                    )
-                ]
-            )
-
-    def _tell(self, outcome: Outcome, actor: str) -> None:
-        if isinstance(outcome, Applied) and not outcome.plan:
-            self._configuration.health.up()
+    def tell(self, outcome: Outcome, actor: str) -> None:
+        """Say how an attempt ended, unless there was nothing to change and nothing to mend."""
+        good = isinstance(outcome, Applied)
+        if isinstance(outcome, Applied) and not outcome.plan and self._configuration.is_well:
             return
         self._configuration.ended(outcome, actor)
-        good = isinstance(outcome, Applied)
         self._intake.tell(OriginType.MANAGER, str(outcome), "info" if good else "error")
         if good:
             _log.info("configuration applied", extra={"outcome": str(outcome)})
@@ -210,6 +182,10 @@ class Towline:
                 return ApiServer(config[1], self)
 
     # what the API asks: towline.api.ports.Towline
+
+    @property
+    def _settings(self) -> Settings:
+        return self._reloader.settings
 
     @property
     def device(self) -> Device:
@@ -282,7 +258,11 @@ class Towline:
 
     async def reload(self) -> dict[str, Any]:
         """Read the file again; `ConfigError` when it is at fault."""
-        outcome = await self.reload_file("api")
+        return await self._reload("api")
+
+    async def _reload(self, actor: str) -> dict[str, Any]:
+        # not to the end of it: an API that is replaced ends once those who ask have their answer
+        outcome = await asyncio.shield(self._reloader.attempt(actor).decided)
         if isinstance(outcome, Refused):
             raise ConfigError(outcome.problems)
         return outcome.as_json()
@@ -293,8 +273,9 @@ class Towline:
 
     async def edit(self, text: bytes, etag: str, actor: str) -> dict[str, Any]:
         """Put another text in the file and bring it into force."""
-        self._configuration.replace(text, etag)
-        return (await self.reload_file(actor)).as_json()
+        async with self._editing:
+            await asyncio.to_thread(self._configuration.replace, text, etag)
+            return await self._reload(actor)
 
     async def check(self, text: bytes, called: str) -> tuple[Problem, ...]:
         """Every problem that a text would have in the file's place."""

@@ -20,7 +20,7 @@ from towline.config.settings import Settings
 from towline.errors import ConfigError, EditError, Problem
 from towline.runtime.history import History, replace_text
 from towline.runtime.reload import Applied, Outcome
-from towline.status import Health
+from towline.status import Health, State
 
 _log = logging.getLogger(__name__)
 LAST_GOOD: Final = "last-good.yaml"
@@ -59,6 +59,11 @@ class Configuration:
         """The file's name, for people."""
         return str(self._options.file or "none: defaults and environment")
 
+    @property
+    def is_well(self) -> bool:
+        """Whether what runs is what the file says."""
+        return self.health.state == State.UP
+
     def at_home(self, folder: Path) -> None:
         """From now on the last good text and the history are kept in `folder`."""
         self._folder = folder
@@ -70,8 +75,7 @@ class Configuration:
         With a broken file and nothing to fall back on, the API and the page still come up.
         """
         try:
-            text = self.read()
-            return text, self.settings(text), ()
+            return *self.load(), ()
         except ConfigError as exc:
             problems = exc.problems
         minimal = self.settings(_MINIMAL)
@@ -80,28 +84,38 @@ class Configuration:
             return text, self.settings(text), problems
         return None, minimal, problems
 
-    def read(self) -> bytes | None:
-        """The file's text; None without a file; `ConfigError` when there should be one."""
-        self.files = Files()
+    def load(self) -> tuple[bytes | None, Settings]:
+        """The file's text (None without a file) and what it says; `ConfigError` with every problem.
+
+        May be called from a thread: `files` are put in place once all of them are read.
+        """
+        files = Files()
+        try:
+            text = self._read(files)
+            return text, self._settings(text, files)
+        finally:
+            self.files = files
+
+    def settings(self, text: bytes | str | None) -> Settings:
+        """What a text says, as if it stood in the file; `ConfigError` with every problem."""
+        return self._settings(text, Files())
+
+    def _read(self, files: Files) -> bytes | None:
         file = self._options.file
         if file is None:
             return None
-        text = self.files.read(file)
+        text = files.read(file)
         if text is None:
             raise ConfigError(
                 [Problem(code="missing_file", text="there is no such file", file=str(file))]
             )
         return text
 
-    def settings(self, text: bytes | str | None) -> Settings:
-        """What a text says, as if it stood in the file; `ConfigError` with every problem."""
-        return self._load(text, self.files)
-
     def tried(self, text: bytes, called: str = "") -> Settings:
-        """The same without consequences: the watcher's files stay. Problems name it `called`."""
+        """The same of a text from elsewhere: problems name it `called`."""
         own = str(self._options.file or "")
         try:
-            return self._load(text, Files())
+            return self.settings(text)
         except ConfigError as exc:
             problems = [
                 replace(told, file=called) if called and told.file == own else told
@@ -109,7 +123,7 @@ class Configuration:
             ]
             raise ConfigError(problems) from exc
 
-    def _load(self, text: bytes | str | None, files: Files) -> Settings:
+    def _settings(self, text: bytes | str | None, files: Files) -> Settings:
         options = self._options
         return load(
             text,
@@ -159,8 +173,12 @@ class Configuration:
             self.health.up()
         else:
             self.health.degraded(str(outcome))
+        self.history.add(actor, outcome.as_json())
+
+    def save_history(self) -> None:
+        """Write down how attempts ended."""
         try:
-            self.history.add(actor, outcome.as_json())
+            self.history.save()
         except OSError as exc:
             _log.warning("configuration's history not kept", extra={"reason": exc.strerror})
 

@@ -42,9 +42,12 @@ class History:
         return self._entries[::-1]
 
     def add(self, actor: str, outcome: dict[str, Any]) -> None:
-        """Remember one attempt; `OSError` when the disk does not take it."""
+        """Remember one attempt; `save` writes it down."""
         entry = {"at": round(self._clock() * 1000), "actor": actor, **outcome}
         self._entries = [*self._entries, entry][-KEPT:]
+
+    def save(self) -> None:
+        """Write the entries down; `OSError` when the disk does not take them."""
         if self._folder is not None:
             self._folder.mkdir(parents=True, exist_ok=True)
             replace_text(self._file, "".join(f"{json.dumps(e)}\n" for e in self._entries).encode())

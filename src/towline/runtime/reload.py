@@ -12,26 +12,30 @@ from towline.runtime.diff import Plan
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """In force; an empty plan means nothing had changed."""
+    """In force; an empty plan means nothing had changed. `probation`: seconds it is watched."""
 
     plan: Plan
+    probation: float = 0.0
 
     def as_json(self) -> dict[str, Any]:
         """The shape that the API serves."""
         plan = self.plan
+        watched = {"probation": self.probation} if self.probation else {}
         return {
             "outcome": "applied",
             "added": sorted(plan.added),
             "changed": sorted(plan.changed),
             "removed": sorted(plan.removed),
             "kept": sorted(plan.kept),
+            **watched,
         }
 
     def __str__(self) -> str:
         plan = self.plan
         steps = (("added", plan.added), ("changed", plan.changed), ("removed", plan.removed))
         said = [f"{word} {', '.join(sorted(keys))}" for word, keys in steps if keys]
-        return f"configuration applied: {'; '.join(said) or 'nothing changed'}"
+        watched = f"; on probation for {self.probation:g} s" if self.probation else ""
+        return f"configuration applied: {'; '.join(said) or 'nothing changed'}{watched}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,8 @@ class Refused:
 
     def __str__(self) -> str:
         first = self.problems[0]
-        return f"configuration refused: {first.file}:{first.line}:{first.column}: {first.text}"
+        place = f"{first.file}:{first.line}:{first.column}: " if first.file else ""
+        return f"configuration refused: {place}{first.text}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,6 +105,7 @@ def test_history_survives_a_restart_a_torn_entry_and_stays_small(tmp_path: Path)
     history = History(tmp_path / "h", clock=lambda: 1.0)
     for number in range(KEPT + 5):
         history.add("file", {"outcome": str(number)})
+        history.save()
     with (tmp_path / "h" / "history.ndjson").open("a") as out:
         out.write('{"torn": ')
     again = History(tmp_path / "h")
