@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -13,6 +14,10 @@ from tests.real.image import IMAGE
 from tests.real.until import auntil
 
 PARTIAL = ',"partial":true'
+
+
+def _ended(watch: Watch, times: int) -> bool:
+    return watch.texts("again").count("end") == times
 
 
 @pytest.fixture
@@ -40,7 +45,7 @@ async def test_a_restarted_container_goes_on_in_its_sequence(
         await watch.until("again", "end")
         for times in (2, 3):
             await asyncio.to_thread(containers.restart, "again")
-            await auntil(lambda times=times: watch.texts("again").count("end") == times)
+            await auntil(partial(_ended, watch, times))
     assert watch.texts("again") == ["begin", "end"] * 3
     assert [line.seq for line in watch.lines("again")] == [1, 2, 3, 4, 5, 6]
     assert watch.gaps("again") == []

@@ -18,6 +18,9 @@ from towline.sources.docker.frames import HEADER, TIME
 DEPTH: Final = 512
 """Rows of context that must be the same."""
 
+HELD: Final = 1 << 20
+"""Bytes that are read before a gate that holds back gives up."""
+
 _KEPT: Final = 2 * DEPTH
 _MOST: Final = 4 * DEPTH
 _GROUP: Final = 64
@@ -99,6 +102,32 @@ class Everything:
     def feed(self, rows: list[bytes]) -> list[bytes]:
         """All of them."""
         return rows
+
+
+class Holding:
+    """Holds back what another gate lets through, as long as that is not too much.
+
+    `rows` counts what went by, `first` was the first of it.
+    """
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        self._size = 0
+        self.rows = 0
+        self.first = b""
+        self.held: list[bytes] = []
+
+    def feed(self, rows: list[bytes]) -> list[bytes]:
+        """Nothing; or everything, once it is too much."""
+        if rows and not self.rows:
+            self.first = rows[0]
+        self.rows += len(rows)
+        self.held += self._gate.feed(rows)
+        self._size += sum(map(len, rows))
+        if self._size <= HELD:
+            return []
+        held, self.held = self.held, []
+        return held
 
 
 class Aligner:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import Counter
 from collections.abc import Callable
 from typing import Final
 from zlib import crc32
 
 from towline.record import Line
-from towline.sources.docker.align import Aligner, Everything, Gate
+from towline.sources.docker.align import Aligner, Everything, Gate, Holding
 from towline.sources.docker.history import LONG_PATIENCE, PATIENCE, History
 from towline.sources.docker.position import Position
 
@@ -21,7 +22,7 @@ FLUSH_PARTS: Final = 1.0
 """Seconds after which a line without an end is shown as it is."""
 
 GONE: Final = "the rows taken last are no longer in Docker's log"
-DAMAGED: Final = "Docker's log is damaged, nothing up to the damage can be read"
+DAMAGED: Final = "Docker's log is damaged"
 
 Deliver = Callable[[list[Line]], None]
 
@@ -38,6 +39,7 @@ class CatchUp:
         self.counters: Counter[str] = Counter()
         self._deliver = deliver
         self._last = 0
+        self._careful = True
         self._sound: tuple[int, int] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -50,6 +52,7 @@ class CatchUp:
             await self._read_on()  # it may have come between the two reads
             if position.seq == before:
                 await self._read_past_damage()
+        self._careful = False
         self._last = position.seq - before
         return self._last
 
@@ -81,14 +84,14 @@ class CatchUp:
         trail = position.trail
         if not trail:
             position.seek()
-            await self._read(self.first(), Everything(), LONG_PATIENCE)
+            await self._read(self.first(), Everything(), LONG_PATIENCE, asked=sys.maxsize)
             return
         since = position.since() if self.filters_since else ""
         since = since and f"&since={since}"
         for wanted in (2 * self._last + CONTEXT, *TAILS):
             tail = self.at_most(wanted)
             aligner = Aligner(trail.rows(), run=trail.run, cut=True)
-            await self._read(f"tail={tail}{since}", aligner, PATIENCE)
+            await self._read(f"tail={tail}{since}", aligner, PATIENCE, asked=tail)
             if aligner.aligned:
                 return
             if aligner.rows < wanted:
@@ -137,10 +140,43 @@ class CatchUp:
             self.say_gap(reason)
         await self._read(query, Aligner(context), LONG_PATIENCE)
 
-    async def _read(self, query: str, gate: Gate, patience: float) -> None:
+    async def _read(self, query: str, gate: Gate, patience: float, *, asked: int = 0) -> None:
+        """Take what a gate lets through; after a crash, not before nothing was skipped for sure."""
         self.position.begin()
-        await self.history.read(query, lambda rows: self.take(gate.feed(rows)), patience)
+        held = Holding(gate)
+        careful = self._careful and asked and not self.filters_since
+        way = held if careful else gate
+        await self.history.read(query, lambda rows: self.take(way.feed(rows)), patience)
+        if held.held and held.rows < asked and await self._is_broken(held):
+            await self._mend(held)
+        else:
+            self.take(held.held)
         self._emit(self.position.settle())
+
+    async def _is_broken(self, held: Holding) -> bool:
+        """Whether a log of which all was shown has more rows than were shown."""
+        more = 0 if self.position.first_since else 1
+        return not await self.history.begins(held.rows + more, held.first)
+
+    async def _mend(self, held: Holding) -> None:
+        """Take what was read up to a damage, and what was skipped behind it.
+
+        Where the log only grew between two reads, all of it stands behind the rows taken last.
+        """
+        trail = self.position.trail
+        count = await self.history.sound()
+        behind: list[bytes] = []
+        await self.history.read(f"tail={count}", behind.extend, LONG_PATIENCE)
+        aligner = Aligner(trail.rows(), run=trail.run, cut=True)
+        fresh = aligner.feed(behind)
+        if aligner.aligned if trail else behind[:1] == [held.first]:
+            self.take(fresh)
+            return
+        known = set(behind)
+        self.take([row for row in held.held if row not in known])
+        self.say_gap(DAMAGED)
+        self.take(behind)
+        self._sound = count, self.position.seq
 
     def take(self, rows: list[bytes]) -> None:
         """Take rows and hand on the lines that are whole."""
@@ -162,6 +198,7 @@ class CatchUp:
     def begin(self) -> None:
         """Reading begins (again)."""
         self.history.complaint = ""
+        self._careful = True
         if self.position.lines.pending:
             self._start_timer()
 

@@ -78,12 +78,29 @@ class History:
             stream.close()
         return rows[-1] if rows else cut.rest()
 
+    async def begins(self, tail: int, first: bytes) -> bool:
+        """Whether the newest `tail` rows begin with this one."""
+        rows: list[bytes] = []
+        cut = self.cutter()
+
+        def feed(data: bytes) -> None:
+            rows.extend(cut.feed(data))
+            if rows:
+                stream.close()  # one is enough
+
+        stream = await self._open(f"tail={tail}", feed)
+        try:
+            await stream.ended(LONG_PATIENCE)
+        finally:
+            stream.close()
+        return (rows[0] if rows else cut.rest()) == first
+
     async def sound(self) -> int:
         """How many of the newest rows can be read: those behind the last damage of the log.
 
-        A read that runs into damage ends there, with an error among the rows or, up to Docker
-        20.10, without a word. So a read of the newest N rows that shows fewer has met it. How many
-        fewer is how many are sound, where nothing else is damaged.
+        A read that runs into damage ends there, with an error among the rows; up to Docker 20.10
+        it skips what its decoder had read ahead, and goes on or ends, without a word. So a read of
+        the newest N rows that shows fewer has met it, or the log's beginning.
         """
         sound, broken, guess, hint = 0, 0, _FIRST_GUESS, 0
         while broken - sound != 1 and guess <= _WIDEST:
