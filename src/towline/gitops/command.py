@@ -18,6 +18,7 @@ REMOTE: Final = 300.0
 _CHUNK: Final = 1 << 16
 _MOST_SAID: Final = 1 << 14
 _LOOK: Final = 0.25
+_CLOSING: Final = 5.0
 
 _PASSED_ON: Final = (
     "PATH", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO",
@@ -58,11 +59,10 @@ class Git:
         self._home = home
         self._secrets = secrets
         self._environment = {
-            "HOME": str(home),
+            "HOME": str(home),  # no ~/.gitconfig of whoever runs us
             "LC_ALL": "C",
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_ATTR_NOSYSTEM": "1",
             "GIT_ALLOW_PROTOCOL": "file:http:https:ssh",
             "GIT_NO_REPLACE_OBJECTS": "1",
@@ -117,17 +117,14 @@ class Git:
     async def _started(
         self, arguments: tuple[str, ...]
     ) -> AsyncIterator[asyncio.subprocess.Process]:
+        starting = asyncio.create_task(self._start(arguments))
         try:
-            process = await asyncio.create_subprocess_exec(
-                "git",
-                *arguments,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                cwd=self._home,
-                env=self._environment,
-                start_new_session=True,  # a group of its own: its children end with it
-            )
+            # Cancelled in the middle of a start, asyncio would end git and forget its children.
+            process = await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            with suppress(OSError):
+                await _killed(await starting)
+            raise
         except FileNotFoundError as exc:
             raise GitFailed("there is no git command on this machine") from exc
         except OSError as exc:
@@ -136,6 +133,18 @@ class Git:
             yield process
         finally:
             await _killed(process)
+
+    async def _start(self, arguments: tuple[str, ...]) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            "git",
+            *arguments,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            cwd=self._home,
+            env=self._environment,
+            start_new_session=True,  # a group of its own: its children end with it
+        )
 
 
 def passed_on(environment: Mapping[str, str]) -> dict[str, str]:
@@ -147,7 +156,14 @@ async def _killed(process: asyncio.subprocess.Process) -> None:
     if process.returncode is None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
+    # Pipes close at their end only, what nobody read stands before it, and asyncio says that a
+    # process has ended when its pipes are closed.
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_CLOSING):
+            for stream in (process.stdout, process.stderr):
+                while stream and await stream.read(_CHUNK):
+                    continue
+            await process.wait()
 
 
 async def _all(stream: asyncio.StreamReader | None, most: int) -> bytes:

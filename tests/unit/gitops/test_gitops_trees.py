@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,30 @@ def test_the_link_is_swapped_in_one_step(rig: Rig, monkeypatch: pytest.MonkeyPat
     names = [name.rpartition("/")[2].lstrip("0") for name in seen]
     assert rig.points[-2:] == ["linked", "swapped"]
     assert names[-2:] == ["1", "2"]
+
+
+def test_whoever_looks_while_trees_are_swapped_always_finds_one(rig: Rig) -> None:
+    pair = [rig.make(1), rig.make(2)]
+    rig.trees.swap(pair[0])
+    done, missed, looks = threading.Event(), [], 0
+
+    def look() -> None:
+        nonlocal looks
+        while not done.is_set():
+            looks += 1
+            try:
+                (rig.root / "current/a/file").read_bytes()
+            except OSError as exc:
+                missed.append(exc)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    for number in range(300):
+        rig.trees.swap(pair[number % 2])
+    done.set()
+    thread.join()
+    assert not missed
+    assert looks > 10
 
 
 def test_no_tree_in_force_is_a_link_less(rig: Rig) -> None:
