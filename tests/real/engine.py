@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Self
@@ -156,6 +157,8 @@ class Engine:
         containerd = self._containerd()
         if containerd and str(self._run) in " ".join(command_line(containerd)):
             end(containerd)
+        for place in _mounted_below(self.folder):
+            subprocess.run(["umount", "--lazy", place], check=False, capture_output=True)
 
     def _bury_containerd(self) -> None:
         # It is killed together with its dockerd. Where nobody reaps it, the next dockerd takes
@@ -221,3 +224,9 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(self.timeout)
         self.sock.connect(os.fspath(self._path))
+
+
+def _mounted_below(folder: Path) -> list[str]:
+    """What containers that outlived their dockerd left mounted, the innermost first."""
+    places = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    return [place for place in reversed(places) if place.startswith(f"{folder}/")]
