@@ -19,10 +19,16 @@ def text_of(file: Path) -> bytes:
     return _read(Files(), file)
 
 
-def settings_of(file: Path, environment: Mapping[str, str], folder: Path | None = None) -> Settings:
+def settings_of(
+    file: Path,
+    environment: Mapping[str, str],
+    folder: Path | None = None,
+    *,
+    place: Path | None = None,
+) -> Settings:
     """What a file says; `ConfigError` with every problem. Nothing but files is looked at.
 
-    `folder` is the configuration folder around it.
+    `folder` is the configuration folder around it. With `place` it is read as if it stood there.
     """
     files = Files()
     text = _read(files, file)
@@ -30,7 +36,7 @@ def settings_of(file: Path, environment: Mapping[str, str], folder: Path | None 
         text,
         SOURCES,
         BACKENDS,
-        file=file,
+        file=place or file,
         folder=folder,
         environment=environment,
         read=files,

@@ -42,18 +42,25 @@ def from_remote(remote: Remote, settings: Settings, last: str, limit: int) -> Fo
     return preview.as_json()
 
 
-def from_folder(
-    data: Path, settings: Settings, since: int, limit: int, environment: Mapping[str, str]
-) -> Found:
-    """Run what a data folder holds; `StoreError` when it is none.
+def last_good(
+    data: Path, environment: Mapping[str, str], folder: Path | None, place: Path
+) -> Present | None:
+    """What was in force, by the last text in a data folder that worked.
 
-    What is in force is what the last good text in it says, if that can be loaded here.
+    Read in the place of the file that is tried, where its secrets are; None if that fails.
     """
-    folder = Folder(data)
     try:
-        present = Present.of(settings_of(data / LAST_GOOD, environment))
+        text = settings_of(data / LAST_GOOD, environment, folder, place=place)
     except ConfigError:
-        present = None
+        return None
+    return Present.of(text)
+
+
+def from_folder(
+    data: Path, settings: Settings, present: Present | None, since: int, limit: int
+) -> Found:
+    """Run what a data folder holds; `StoreError` when it is none."""
+    folder = Folder(data)
     preview = Preview(settings, present, folder.labels())
     for rows in folder.pages(since, limit, PAGE):
         preview.add(rows)

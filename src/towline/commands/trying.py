@@ -142,7 +142,7 @@ def preview(
     says no, 2: no Towline answers.
     """
     from towline.commands.files import settings_of
-    from towline.commands.preview import from_folder, from_remote, report
+    from towline.commands.preview import from_folder, from_remote, last_good, report
 
     wanted = _default(file, environment)
     try:
@@ -151,7 +151,8 @@ def preview(
             found = from_remote(_remote(url, token), settings, last, limit)
         else:
             since = round((time.time() - int(last[:-1]) * _UNITS[last[-1]]) * 1000)
-            found = from_folder(data, settings, since, limit, environment)
+            present = last_good(data, environment, folder, wanted)
+            found = from_folder(data, settings, present, since, limit)
     except ConfigError as exc:
         _invalid(exc, form)
     except (ClientError, StoreError) as exc:

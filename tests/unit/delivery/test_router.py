@@ -82,3 +82,29 @@ def test_routes_that_cannot_be_compiled_leave_the_old_ones(store: Store) -> None
     with pytest.raises(QueryError):
         router.replace([route("loki", regex="(")])
     assert router.wants("mqtt", record(store, "x"))
+
+
+def test_destinations_are_those_that_want_the_record(store: Store) -> None:
+    routes = [
+        route("elk", regex="payment", final=True),
+        route("mqtt elk", service=("web",)),
+        route("loki", level=("error",)),
+    ]
+    names = ("elk", "loki", "mqtt")
+    for router in (Router(routes), Router()):
+        for each in (
+            record(store, "payment"),
+            record(store, "x", level="error"),
+            record(store, "x", API, level="error"),
+            record(store, "x", API),
+        ):
+            wanting = tuple(name for name in names if router.wants(name, each))
+            assert router.destinations(each, names) == wanting
+
+
+def test_other_routes_lead_elsewhere_at_once(store: Store) -> None:
+    router = Router([route("loki")])
+    first = record(store, "x")
+    assert router.destinations(first, ["loki", "mqtt"]) == ("loki",)
+    router.replace([route("mqtt")])
+    assert router.destinations(first, ["loki", "mqtt"]) == ("mqtt",)
