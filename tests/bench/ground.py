@@ -37,12 +37,12 @@ class Size:
 
     lines: int = 300_000
     rounds: int = 3
-    seconds: float = 20.0
+    seconds: float = 15.0
     containers: int = 50
     starts: int = 7
 
 
-QUICK: Final = Size(lines=100_000, rounds=1, seconds=5.0, containers=10, starts=3)
+QUICK: Final = Size(lines=100_000, rounds=1, seconds=4.0, containers=10, starts=3)
 
 
 @dataclass

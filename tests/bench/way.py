@@ -154,7 +154,7 @@ def _lines_of(pieces: list[bytes]) -> list[list[Line]]:
 
 def tables(ground: Ground) -> Iterator[Table]:
     """A column per number of lines that come at once."""
-    lines = max(2000, ground.size.lines // 3)
+    lines = max(2000, ground.size.lines // 6)
     runs: dict[int, list[dict[str, float]]] = {batch: [] for batch in BATCHES}
     for round_ in range(ground.size.rounds):
         for batch, found in runs.items():
