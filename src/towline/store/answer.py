@@ -51,7 +51,6 @@ async def _in_files(
     edge = store.memory_offset
     if not store.segments or store.segments[0].first >= edge:
         return []
-    store.flush()
     query = replace(query, before=edge if query.before is None else min(edge, query.before))
     # decided here: the facts of the open file change in this thread
     segments = [segment for segment in store.segments if may_hold(segment, query)]

@@ -151,7 +151,7 @@ class Checkpoints:
         self.tails[container] = tail
 
     def caught_up(self, container: str, seq: int) -> None:
-        """The checkpoint at row `seq` is on disk: what the store tells up to there is not needed."""
+        """The checkpoint at row `seq` is on disk: what the store tells up to it is not needed."""
         tail = self.tails.get(container)
         if tail is not None and tail.seq <= seq:
             del self.tails[container]

@@ -36,6 +36,9 @@ from towline.store.segment import Segment
 from towline.store.tails import tails
 
 _log = logging.getLogger(__name__)
+PIECE: Final = 128
+"""Records written at once: a larger text would be given fresh pages by the kernel every time."""
+
 RETRY: Final = 1.0
 """Seconds between attempts to write to a disk that refuses."""
 
@@ -196,7 +199,7 @@ class Store:
         if not self._persist:
             return
         while self._written < self.ring.next:
-            records = self.ring.slice(self._written, 5000)
+            records = self.ring.slice(self._written, PIECE)
             try:
                 self.files.append(records)
             except OSError as exc:

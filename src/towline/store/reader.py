@@ -64,7 +64,6 @@ class Reader:
         self.offset = offset
 
     async def _take_from_files(self, limit: int) -> list[Record]:
-        self._store.flush()
         asked, edge = self.offset, self._store.memory_offset
         behind = [segment for segment in self._store.segments if segment.facts.last >= asked]
         rows, self._rows = self._rows, None  # not shared with a reading that was cancelled

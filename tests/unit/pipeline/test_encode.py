@@ -25,7 +25,7 @@ API = Origin(
     labels=(("tier", "back"),),
 )
 TIME = "2023-10-01T21:20:01.000000123Z"
-text = st.text(st.characters(exclude_categories=()))
+text = st.text(st.characters(categories=["Cs", "Ll"]), min_size=1)
 whole_text = st.text()
 
 

@@ -65,8 +65,19 @@ def test_no_lines_are_no_records() -> None:
     assert Pipeline(ALL).refine(WEB, [], 5) == []
 
 
-_texts = st.text(st.characters(exclude_categories=())) | st.sampled_from(
-    ['{"msg":"a"}', "{}", '{"level":[]}', "password=x", "-----BEGIN PRIVATE KEY-----", "\x1b[0m"]
+_texts = (
+    st.text(st.characters(categories=["Cs", "Ll", "Cc"]))
+    | st.text()
+    | st.sampled_from(
+        [
+            '{"msg":"a"}',
+            "{}",
+            '{"level":[]}',
+            "password=x",
+            "-----BEGIN PRIVATE KEY-----",
+            "\x1b[0m",
+        ]
+    )
 )
 
 

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from towline.config.settings import Store as StoreSettings
-from towline.pipeline.encode import encode, template_of
+from towline.pipeline.encode import Decoder, encode, template_of
 from towline.record import Line, Origin, OriginType, Record, time_text
+from towline.store import codec
 from towline.store.log import Store
+from towline.store.query import Query
 
 WEB = Origin(type=OriginType.CONTAINER, name="web", device="pi", container_id="c" * 12)
 MS = 1_795_256_567_000
@@ -82,3 +84,26 @@ async def until(predicate: Callable[[], object]) -> None:
 def messages(found: list[Record]) -> list[str]:
     """The texts of records."""
     return [record.message for record in found]
+
+
+def names(folder: Path) -> list[str]:
+    """The names of the files of a store in a folder."""
+    return sorted(path.name for path in (folder / "logs").iterdir())
+
+
+def stored(folder: Path) -> list[str]:
+    """What an ordinary reader of the folder sees, file by file."""
+    decode = Decoder()
+    paths = sorted(path for path in (folder / "logs").iterdir() if ".ndjson" in path.name)
+    return [decode(row).message for path in paths for row in codec.lines(path)]
+
+
+async def everything(rig: Rig) -> list[str]:
+    """The texts of all records, oldest first."""
+    page = await rig.store.query(Query(newest_first=False, limit=1_000_000))
+    return messages(page.records)
+
+
+def numbered(count: int, start: int = 0) -> list[str]:
+    """The texts of numbered lines."""
+    return [f"line {number}" for number in range(start, start + count)]

@@ -91,7 +91,7 @@ def test_damage_costs_a_block_and_its_neighbour_at_most(tmp_path: Path, compress
     path = codec.close(written(tmp_path, given), compression)
     whole = path.read_bytes()
     at_most = 2 * (2_000 // len(given[0]) + 2)
-    for at in range(0, len(whole), 53):
+    for at in range(0, len(whole), 101):
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :])
         found = list(codec.lines(path))
         missing = set(given) - set(found)
@@ -99,6 +99,33 @@ def test_damage_costs_a_block_and_its_neighbour_at_most(tmp_path: Path, compress
         assert [row for row in found if row in set(given)] == [
             row for row in given if row not in missing
         ]
+
+
+def first_rows_of_blocks(given: list[bytes]) -> set[int]:
+    first, size = {0, len(given)}, 0
+    for number, row in enumerate(given):
+        size += len(row) + 1
+        if size >= 2_000:
+            first.add(number + 1)
+            size = 0
+    return first
+
+
+@pytest.mark.parametrize("compression", ["zstd", "gzip"])
+def test_what_comes_after_damage_begins_with_a_whole_block(
+    tmp_path: Path, compression: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(codec, "BLOCK", 2_000)
+    monkeypatch.setattr(codec, "_READ", 64)
+    given = rows(60)
+    path = codec.close(written(tmp_path, given), compression)
+    whole = path.read_bytes()
+    first = first_rows_of_blocks(given)
+    for at in range(0, len(whole), 7):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :])
+        found = set(codec.lines(path))
+        missing = [number for number, row in enumerate(given) if row not in found]
+        assert not missing or missing[-1] + 1 in first
 
 
 def test_a_failure_leaves_the_plain_file_and_nothing_else(tmp_path: Path) -> None:

@@ -148,6 +148,20 @@ async def test_retention_during_a_read_of_files_loses_and_repeats_nothing_uncoun
         assert len(found) + reader.missed == 300
 
 
+async def test_what_was_read_while_retention_removed_it_is_missed_and_not_handed_out(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path, memory=1) as rig:
+        made = rig.fill(3)
+        reader = rig.store.reader(made[0].offset)
+        taking = asyncio.create_task(reader.take(30))
+        await asyncio.sleep(0)
+        reader.lose(10, made[10].offset)
+        assert await taking == []
+        assert await drained(reader) == made[10:]
+        assert reader.missed == 10
+
+
 async def test_a_reader_of_memory_alone_skips_and_counts(tmp_path: Path) -> None:
     for persist in (True, False):
         async with opened(tmp_path, memory=10, persist=persist) as rig:

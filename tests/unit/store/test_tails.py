@@ -1,0 +1,60 @@
+from dataclasses import replace
+from pathlib import Path
+
+from tests.unit.store.rig import WEB, opened
+from towline.store.files import Files
+from towline.store.tails import Tail, tails
+
+DB = replace(WEB, name="db", container_id="d" * 12)
+
+
+async def test_the_highest_row_of_each_container_and_stream_is_known(tmp_path: Path) -> None:
+    async with opened(tmp_path) as rig:
+        rig.add(3, seq=7)
+        rig.add(1, seq=9, stderr=True)
+        rig.add(1, seq=8)
+        (db,) = rig.add(1, origin=DB, seq=4)
+        rig.add(1, origin=replace(WEB, container_id=None), seq=99)
+        rig.store.flush()
+        found = tails(rig.store.files, 0)
+    assert found.keys() == {WEB.container_id, DB.container_id}
+    assert found["c" * 12].seq == 9
+    assert found["c" * 12].streams == (8, 9)
+    assert found["d" * 12].streams == (4, 0)
+    assert found["d" * 12].time.encode() in db.json
+
+
+async def test_what_towline_said_itself_is_no_line_of_a_stream(tmp_path: Path) -> None:
+    async with opened(tmp_path) as rig:
+        rig.add(1, seq=3)
+        rig.add(1, seq=5, system=True)
+        rig.add(1, seq=0, system=True)
+        rig.store.flush()
+        tail = tails(rig.store.files, 0)["c" * 12]
+    assert (tail.seq, tail.streams) == (5, (3, 0))
+
+
+async def test_only_what_is_not_covered_is_read(tmp_path: Path) -> None:
+    async with opened(tmp_path) as rig:
+        made = rig.fill(2)
+        (new,) = rig.add(1, origin=DB, seq=1)
+        rig.store.flush()
+        assert tails(rig.store.files, rig.store.next_offset) == {}
+        assert tails(rig.store.files, new.offset).keys() == {"d" * 12}
+        assert tails(rig.store.files, made[-1].offset)["c" * 12].seq == 20
+        rig.store.segments[0].path.unlink()  # would be missed if it were read
+        assert tails(rig.store.files, made[10].offset)["c" * 12].seq == 20
+
+
+async def test_damaged_rows_tell_nothing(tmp_path: Path) -> None:
+    async with opened(tmp_path) as rig:
+        made = rig.fill(1)
+        (segment,) = rig.store.segments
+        text = segment.path.read_bytes()
+        segment.path.write_bytes(text.replace(made[-1].json, b"{" * len(made[-1].json)))
+        assert tails(rig.store.files, 0)["c" * 12].seq == 9
+
+
+def test_an_empty_store_has_no_tails(tmp_path: Path) -> None:
+    assert tails(Files(tmp_path), 0) == {}
+    assert Tail(3).streams == (0, 0)
