@@ -135,6 +135,7 @@ class Follower:
         self.told: list[dict[str, Any]] = []
         self.verified = 0
         self.refusal: Sequence[Problem] = ()
+        self.warnings: Sequence[Problem] = ()
         self.sync = GitSync(
             wanted,
             DEVICE,
@@ -159,12 +160,12 @@ class Follower:
 
     def _verify(self, file: Path) -> Sequence[Problem]:
         self.verified += 1
-        return verify(file)
+        return [*verify(file), *self.warnings]
 
     async def _apply(self) -> Sequence[Problem]:
         if not self.refusal:
             self.applied.append(self.text)
-        return self.refusal
+        return [*self.refusal, *self.warnings]
 
 
 def whole(data: Path, repository: Repository) -> str | None:

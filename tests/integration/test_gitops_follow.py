@@ -139,6 +139,16 @@ async def test_a_commit_that_cannot_be_applied_gives_way_to_the_former(
     assert whole(data, repository) == good
 
 
+async def test_a_commit_with_warnings_only_is_applied(repository: Repository, data: Path) -> None:
+    warning = Problem(code="odd", text="odd, and yet of use", severity="warning")
+    follower = Follower(data, settings(repository.url))
+    follower.warnings = [warning]
+    tip = repository.memory(1)
+    async with follower.sync as sync:
+        assert (await sync.sync_now())["state"] == "in sync"
+    assert whole(data, repository) == tip
+
+
 async def test_a_force_push_is_applied_and_said_once(repository: Repository, data: Path) -> None:
     first = repository.memory(1)
     dropped = repository.memory(2)

@@ -39,8 +39,8 @@ def refuse_without(tree: Tree, path: str) -> None:
 
 
 def refuse_for(tree: Tree, problems: Sequence[Problem]) -> None:
-    """`CommitRefused` with these problems, if there are any; files as the repository has them."""
-    if problems:
+    """`CommitRefused` with these problems unless all are warnings; files as the repository's."""
+    if any(problem.severity != "warning" for problem in problems):
         raise CommitRefused([_inside(tree, problem) for problem in problems])
 
 

@@ -189,10 +189,9 @@ class GitSync:
             self._at("verified")
             rewritten = await self._is_rewritten(running, commit)
             self._trees.swap(tree)
-            if problems := await self._apply():
-                self._trees.swap(running)
-                refuse_for(tree, problems)
+            refuse_for(tree, await self._apply())
         except CommitRefused:
+            self._trees.swap(running)
             if running is None or tree.folder != running.folder:
                 await asyncio.to_thread(self._trees.discard, tree)
             raise
