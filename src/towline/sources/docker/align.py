@@ -135,8 +135,8 @@ class Aligner:
 
     The first place where the whole context agrees counts. At the top of a read that does not begin
     where the log begins (`cut`) there is less context, and the parts of one line prove nothing:
-    they may repeat. `run` is how many rows of one time the context ends with, all of them counted:
-    where it is nothing else, their number tells the place.
+    they may repeat. `run` is how many rows of one time the context ends with, all of them counted
+    (0 where that is not known): where nothing else is seen, their number tells the place.
 
     `rows` counts what went by, `newest` was among it when `met`, and `overlap` is the last row that
     went by and is known, for when the log has lost its own end.
@@ -146,7 +146,7 @@ class Aligner:
         self, context: Sequence[int], *, run: int = 0, cut: bool = False, newest: int | None = None
     ) -> None:
         self._wanted = tuple(context)
-        self._run = run if run >= len(self._wanted) else 0
+        self._run = run
         self._cut = cut
         self._newest = newest
         self._known = frozenset(context)
@@ -183,7 +183,9 @@ class Aligner:
         seen = tuple(self._seen)
         if seen != self._wanted[-len(seen) :]:
             return False
-        begun_here = not self._cut or self._of_one_time < self.rows
-        if self._run:
-            return begun_here and self._of_one_time == self._run
-        return begun_here or len(seen) == len(self._wanted)
+        one_line = self._of_one_time == self.rows
+        if one_line and self._cut:
+            return self._run < len(self._wanted) == len(seen)
+        if one_line or self._run >= len(self._wanted):
+            return self._run in (0, self._of_one_time)
+        return True

@@ -102,21 +102,19 @@ class History:
         it skips what its decoder had read ahead, and goes on or ends, without a word. So a read of
         the newest N rows that shows fewer has met it, or the log's beginning.
         """
-        sound, broken, guess, hint = 0, 0, _FIRST_GUESS, 0
-        while broken - sound != 1 and guess <= _WIDEST:
-            count = await self._count(guess)
-            if count >= guess:
+        sound, guess = 0, _FIRST_GUESS
+        while (count := await self._count(guess)) >= guess < _WIDEST:
+            sound, guess = guess, guess * _WIDEN
+        broken = guess
+        hints = [guess - count, guess - count + 1]  # so many, where nothing else is damaged
+        while broken - sound > 1:
+            guess = hints.pop(0) if hints else (sound + broken) // 2
+            if not sound < guess < broken:
+                continue
+            if await self._count(guess) >= guess:
                 sound = guess
             else:
                 broken = guess
-            if count < guess and sound < guess - count < broken:
-                guess = hint = guess - count
-            elif guess == hint:
-                guess, hint = sound + 1, 0
-            elif broken:
-                guess = (sound + broken) // 2
-            else:
-                guess *= _WIDEN
         return sound
 
     async def _count(self, tail: int) -> int:

@@ -13,11 +13,23 @@ from towline.sources.docker.stream import Stream
 
 
 class Answer(Stream):
-    """An answer that has come whole, or broke."""
+    """An answer that comes in pieces, and ends or breaks."""
 
-    def __init__(self, fault: Exception | None = None) -> None:
-        super().__init__(lambda _: None)
-        self._finish(fault)
+    def __init__(
+        self, feed: Callable[[bytes], None], pieces: list[bytes], fault: Exception | None
+    ) -> None:
+        super().__init__(feed)
+        self._pieces = pieces
+        self._fault = fault
+        asyncio.get_running_loop().call_soon(self._come)
+
+    def _come(self) -> None:
+        while self._pieces:
+            self._feed(self._pieces.pop(0))
+        self._finish(self._fault)
+
+    def close(self) -> None:
+        self._pieces = []
 
 
 class DockerLog:
@@ -52,6 +64,5 @@ class DockerLog:
         data = b"".join(rows[begin:end])
         if end < len(rows) and fault is None and not self.silent:
             data += frame(b"Error grabbing logs: invalid character\n", 3)
-        for at in range(0, len(data), self.piece):
-            feed(data[at : at + self.piece])
-        return Answer(fault)
+        pieces = [data[at : at + self.piece] for at in range(0, len(data), self.piece)]
+        return Answer(feed, pieces, fault)

@@ -166,7 +166,7 @@ class CrashesUnderRotation(Crashes):
 
 
 TestCrashes = Crashes.TestCase
-TestCrashes.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestCrashes.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
 
 TestCrashesUnderRotation = CrashesUnderRotation.TestCase
 TestCrashesUnderRotation.settings = TestCrashes.settings
