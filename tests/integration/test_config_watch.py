@@ -23,6 +23,7 @@ class Watcher:
         self.file = file
         self.debounce = debounce
         self.further: list[Path] = []
+        self.folders: list[Path] = []
         self.looks = 0
         self.texts: asyncio.Queue[str] = asyncio.Queue()
         self.stop = asyncio.Event()
@@ -32,6 +33,8 @@ class Watcher:
     def read(self) -> str:
         self.files = Files()
         paths = [self.file, self.file.parent / "secrets.yaml", *self.further]
+        for folder in self.folders:
+            paths += [folder / name for name in self.files.names(folder) or ()]
         return b"".join(self.files.read(path) or b"" for path in paths).decode()
 
     async def run(self) -> None:
@@ -288,3 +291,38 @@ async def test_something_else_in_the_files_place_is_no_change(
         file.unlink()
     file.write_text(NEW)
     assert await watcher.next() == NEW
+
+
+async def test_files_of_an_included_folder_are_seen_to_come_change_and_go(
+    start: Start, file: Path
+) -> None:
+    folder = file.parent / "brokers"
+    folder.mkdir()
+    watcher = start(file)
+    watcher.folders = [folder]
+    watcher.read()
+    await watcher.rests()
+    (folder / "a.yaml").write_text("a: 1\n")
+    assert "a: 1" in await watcher.next()
+    await watcher.rests()
+    (folder / "a.yaml").write_text("a: 2\n")
+    assert "a: 2" in await watcher.next()
+    await watcher.rests()
+    (folder / "readme.txt").write_text("nothing\n")
+    (folder / "a.yaml").rename(folder / "b.yaml")
+    assert "a: 2" in await watcher.next()
+    await watcher.rests()
+    (folder / "b.yaml").unlink()
+    assert "a:" not in await watcher.next()
+    assert watcher.texts.empty()
+
+
+async def test_a_missing_included_folder_is_seen_to_come(start: Start, file: Path) -> None:
+    watcher = start(file)
+    watcher.folders = [file.parent / "brokers"]
+    watcher.read()
+    await watcher.rests()
+    (file.parent / "brokers").mkdir()
+    (file.parent / "brokers" / "a.yaml").write_text("a: 1\n")
+    while "a: 1" not in await watcher.next():
+        pass

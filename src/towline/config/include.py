@@ -25,6 +25,9 @@ from towline.errors import ConfigError, Problem
 MOST_DEPTH: Final = 16
 MOST_FILES: Final = 1000
 MOST_OCTETS: Final = 4 << 20
+_COST: Final = 20
+"""An attempt to include, in values: that many take as long to read."""
+
 _WORDS = re.compile(r"[^\x00-\x1f\x7f\\]{1,512}")
 _ENDINGS: Final = (".yaml", ".yml")
 
@@ -73,6 +76,7 @@ class Reading:
         return parse(text, tags, at=at, budget=self._budget)
 
     def _include(self, here: _Here, words: str, spot: Spot) -> Tree:
+        self._budget.nodes += _COST
         if not words.endswith(_ENDINGS):
             raise Fault("wrong_value", f"expected the name of a .yaml file, not {words[:40]!r}")
         if os.path.basename(words) == SECRETS:
@@ -88,6 +92,7 @@ class Reading:
         raise self._missing(here, words, "file")
 
     def _include_folder(self, here: _Here, words: str, spot: Spot) -> Tree:
+        self._budget.nodes += _COST
         for folder in self._candidates(here, words):
             try:
                 found = names(self._read, folder)
@@ -138,9 +143,11 @@ class Reading:
         budget.files += 1
         budget.octets += octets
         if budget.files > MOST_FILES:
-            raise Fault("too_much", f"more than {MOST_FILES} included files")
+            budget.spent = f"more than {MOST_FILES} included files"
         if budget.octets > MOST_OCTETS:
-            raise Fault("too_much", f"more than {MOST_OCTETS} bytes in included files")
+            budget.spent = f"more than {MOST_OCTETS} bytes in included files"
+        if budget.spent:  # every file that is being read is given up with its next value
+            raise Fault("too_much", budget.spent)
 
     def _folders(self, own: Path) -> list[Path]:
         """A folder and those above it up to the configuration folder."""

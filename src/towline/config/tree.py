@@ -35,11 +35,12 @@ _PLAIN_TAGS: Final = {"tag:yaml.org,2002:str", "tag:yaml.org,2002:seq", "tag:yam
 
 @dataclass(slots=True)
 class Budget:
-    """What the files of one configuration hold together."""
+    """What the files of one configuration hold together; `spent` says which bound was passed."""
 
     nodes: int = 0
     octets: int = 0
     files: int = 0
+    spent: str = ""
 
 
 @dataclass(slots=True)
@@ -248,7 +249,9 @@ class _Builder:
     def _count(self, event: yaml.Event, nodes: int) -> None:
         self._budget.nodes += nodes
         if self._budget.nodes > MOST_NODES:
-            self._give_up(event, "too_much", f"more than {MOST_NODES} values")
+            self._budget.spent = f"more than {MOST_NODES} values"
+        if self._budget.spent:
+            self._give_up(event, "too_much", self._budget.spent)
 
     def _refuse(self, event: yaml.ScalarEvent) -> Tag:
         known = sorted(self._tags)
