@@ -180,8 +180,9 @@ def test_trying_a_text_leaves_what_the_watcher_compares_with(tmp_path: Path) -> 
     file = tmp_path / "towline.yaml"
     file.write_text(BASE)
     found = configuration(file)
-    found.settings(found.read())
+    found.load()
     seen = dict(found.files.seen)
+    assert file in seen
     with pytest.raises(ConfigError):
         found.tried(BASE.replace("hunter2", "!secret x").encode())
     assert dict(found.files.seen) == seen
