@@ -16,9 +16,11 @@ from tests.unit.config.kinds import SOURCES as TEST_SOURCES
 from towline.config import fields
 from towline.config.descriptions import DESCRIPTIONS, EXAMPLES
 from towline.config.export import as_text, json_schema
+from towline.config.files import Files
+from towline.config.include import Reading
 from towline.config.places import Spot
 from towline.config.schema import RESTART
-from towline.config.settings import Store
+from towline.config.settings import Secret, Store
 from towline.config.text import read_text
 from towline.config.tree import Tag, parse
 from towline.errors import ConfigError
@@ -26,6 +28,9 @@ from towline.kinds import BACKENDS, SOURCES
 
 ROOT = Path(__file__).parents[3]
 FILES = Path(__file__).parent / "files"
+EXAMPLE_FILES = sorted(
+    file for file in (ROOT / "config" / "examples").glob("*.yaml") if file.name != "secrets.yaml"
+)
 COMMITTED = ROOT / "config" / "towline.schema.json"
 SCHEMA = json_schema(SOURCES, BACKENDS)
 VALIDATOR = Draft202012Validator(SCHEMA)
@@ -129,12 +134,20 @@ def test_the_annotated_file_fits_with_all_that_is_switched_off_switched_on() -> 
     assert faults(as_written(re.sub(r"(?m)^#(?! \S|$)", "", text))) == []
 
 
-@pytest.mark.parametrize(
-    "file", sorted((ROOT / "config" / "examples").glob("*.yaml")), ids=lambda file: file.name
-)
-def test_every_example_fits(file: Path) -> None:
-    if file.name != "secrets.yaml":
-        assert faults(as_written(file.read_text())) == []
+@pytest.mark.parametrize("file", EXAMPLE_FILES, ids=lambda file: file.name)
+def test_every_example_fits_with_all_that_it_includes(file: Path) -> None:
+    reading = Reading(Files(), file.parent, {}, lambda _: None)
+    data = reading.tree(read_text(file.read_bytes(), str(file)), file.parent).data
+    assert faults(revealed(data)) == []
+
+
+def revealed(data: Any) -> Any:
+    """Data with the values of secrets in it."""
+    if isinstance(data, dict):
+        return {key: revealed(value) for key, value in data.items()}
+    if isinstance(data, list):
+        return [revealed(value) for value in data]
+    return data.reveal() if isinstance(data, Secret) else data
 
 
 @pytest.mark.parametrize("file", sorted(FILES.glob("*.good.yaml")), ids=lambda file: file.name)
