@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
-from towline.config.files import Files, Seen
+from tests.real.until import auntil
+from towline.config.files import Files, Seen, is_being_written
 from towline.config.watch import changes
 
 OLD = "version: 1\n"
@@ -19,9 +21,10 @@ NEW = "version: 1\nstore: {memory: 5}\n"
 class Watcher:
     """Reads a file, its secrets and further files, again with every change; holds the texts."""
 
-    def __init__(self, file: Path, debounce: float) -> None:
+    def __init__(self, file: Path, debounce: float, patience: float) -> None:
         self.file = file
         self.debounce = debounce
+        self.patience = patience
         self.further: list[Path] = []
         self.folders: list[Path] = []
         self.looks = 0
@@ -38,7 +41,8 @@ class Watcher:
         return b"".join(self.files.read(path) or b"" for path in paths).decode()
 
     async def run(self) -> None:
-        found = changes(self.seen, self.stop, debounce=self.debounce, poll=60, patience=0.5)
+        patience = self.patience
+        found = changes(self.seen, self.stop, debounce=self.debounce, poll=60, patience=patience)
         async for _ in found:
             self.texts.put_nowait(self.read())
 
@@ -53,6 +57,11 @@ class Watcher:
             before = self.looks
             await asyncio.sleep(0.25)
 
+    async def looks_again(self, times: int = 3) -> None:
+        """Until it has looked so many times more."""
+        wanted = self.looks + times
+        await auntil(lambda: self.looks >= wanted)
+
     async def next(self) -> str:
         return await asyncio.wait_for(self.texts.get(), 10)
 
@@ -64,8 +73,8 @@ Start = Callable[..., Watcher]
 async def start() -> AsyncIterator[Start]:
     running: list[tuple[Watcher, asyncio.Task[None]]] = []
 
-    def begin(file: Path, debounce: float = 0.05) -> Watcher:
-        watcher = Watcher(file, debounce)
+    def begin(file: Path, debounce: float = 0.05, patience: float = 30) -> Watcher:
+        watcher = Watcher(file, debounce, patience)
         running.append((watcher, asyncio.create_task(watcher.run())))
         return watcher
 
@@ -152,8 +161,8 @@ async def test_a_folder_that_another_one_replaces_is_followed(tmp_path: Path, st
     (tmp_path / "two").rename(tmp_path / "one")
     assert await watcher.next() == NEW
     await watcher.rests()
-    (tmp_path / "one" / "towline.yaml").write_text(OLD)
-    assert await watcher.next() == OLD
+    (tmp_path / "one" / "towline.yaml").write_text(OLD + "# again\n")
+    assert await watcher.next() == OLD + "# again\n"
 
 
 async def test_a_file_that_is_gone_for_a_moment_is_no_change(file: Path, start: Start) -> None:
@@ -161,7 +170,7 @@ async def test_a_file_that_is_gone_for_a_moment_is_no_change(file: Path, start: 
     await watcher.rests()
     away = file.with_name("away")
     file.replace(away)
-    await watcher.rests()
+    await watcher.looks_again()
     away.replace(file)
     await watcher.rests()
     assert watcher.texts.empty()
@@ -219,26 +228,95 @@ async def test_a_file_that_is_being_written_is_waited_for(file: Path, start: Sta
     assert (await watcher.next()).endswith("# 14\n")
 
 
-async def test_a_file_that_shrank_is_waited_for(file: Path, start: Start) -> None:
+async def test_a_file_that_a_program_still_writes_is_waited_for(file: Path, start: Start) -> None:
+    if is_being_written(file) is None:
+        pytest.skip("a file system without leases")
+    watcher = start(file)
+    await watcher.rests()
+    whole = "# a comment\n" * 10 + NEW
+    with file.open("w") as half:
+        for row in whole.splitlines(keepends=True):
+            half.write(row)
+            half.flush()
+            await watcher.looks_again()
+        assert watcher.texts.empty()
+    assert await watcher.next() == whole
+    assert watcher.texts.empty()
+
+
+@pytest.mark.parametrize("part", [0.3, 0.6, 0.9])
+async def test_what_may_be_the_beginning_of_a_text_is_waited_for(
+    file: Path, start: Start, part: float
+) -> None:
     whole = NEW + "# a long comment that is written again\n" * 10
     file.write_text(whole)
     watcher = start(file)
     await watcher.rests()
-    with file.open("w") as half:
-        half.write(whole[:20])
-        half.flush()
-        assert not await _anything(watcher, 0.25)
-        half.write(whole[20:] + "# new\n")
+    rows = whole.splitlines(keepends=True)
+    file.write_text("".join(rows[: round(len(rows) * part)]))
+    await watcher.looks_again()
+    assert watcher.texts.empty()
+    file.write_text(whole + "# new\n")
     assert await watcher.next() == whole + "# new\n"
     assert watcher.texts.empty()
 
 
-async def _anything(watcher: Watcher, seconds: float) -> bool:
-    """Whether the watcher reads within a while that is shorter than its patience."""
-    waiting = asyncio.ensure_future(watcher.texts.get())
-    done, _ = await asyncio.wait([waiting], timeout=seconds)
-    waiting.cancel()
-    return bool(done)
+async def test_a_shorter_text_in_another_file_is_a_change_at_once(file: Path, start: Start) -> None:
+    file.write_text(NEW + OLD)
+    watcher = start(file)
+    await watcher.rests()
+    replace(file, NEW)
+    assert await watcher.next() == NEW
+
+
+async def test_a_text_whose_last_line_was_cut_is_waited_for(file: Path, start: Start) -> None:
+    watcher = start(file)
+    await watcher.rests()
+    file.write_text(NEW.rstrip())
+    await watcher.looks_again()
+    assert watcher.texts.empty()
+    file.write_text(NEW)
+    assert await watcher.next() == NEW
+
+
+async def test_what_looks_unfinished_is_a_change_when_it_stays_so(file: Path, start: Start) -> None:
+    file.write_text(NEW)
+    watcher = start(file, patience=0.3)
+    await watcher.rests()
+    with file.open("w") as held:
+        held.write(OLD)
+        held.flush()
+        assert await watcher.next() == OLD
+
+
+async def test_a_file_that_is_gone_for_good_is_a_change(file: Path, start: Start) -> None:
+    watcher = start(file, patience=0.3)
+    await watcher.rests()
+    file.unlink()
+    assert await watcher.next() == ""
+    await watcher.rests()
+    assert watcher.texts.empty()
+    file.write_text(OLD)
+    assert await watcher.next() == OLD
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting is root's")
+async def test_a_file_that_is_mounted_alone_is_watched(
+    file: Path, tmp_path: Path, start: Start
+) -> None:
+    inside = tmp_path / "in side" / "towline.yaml"
+    inside.parent.mkdir()
+    inside.touch()
+    subprocess.run(["mount", "--bind", str(file), str(inside)], check=True)
+    try:
+        watcher = start(inside)
+        for text in (NEW, NEW.replace("5", "6"), NEW.replace("5", "7")):
+            await watcher.rests()
+            file.write_text(text)
+            assert await watcher.next() == text
+        watcher.stop.set()
+    finally:
+        subprocess.run(["umount", str(inside)], check=True)
 
 
 async def test_many_edits_are_taken_together_and_the_last_one_wins(
@@ -286,7 +364,7 @@ async def test_something_else_in_the_files_place_is_no_change(
         file.rmdir()
     else:
         os.mkfifo(file)
-        await watcher.rests()
+        await watcher.looks_again()
         assert watcher.texts.empty()
         file.unlink()
     file.write_text(NEW)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import shutil
+import signal
 import stat
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from hashlib import sha256
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -23,19 +25,26 @@ MOST_NAMES: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Fingerprint:
-    """What tells one content from another."""
+class Content:
+    """What was in a file, and which one that was; not shown, for it may hold secrets."""
 
-    digest: bytes
-    size: int
+    data: bytes = field(repr=False)
+    inode: int = 0
 
-    @classmethod
-    def of(cls, data: bytes) -> Fingerprint:
-        """The fingerprint of a content."""
-        return cls(sha256(data).digest(), len(data))
+    def may_become(self, data: bytes) -> bool:
+        """Whether another content looks as if it was still being written: it ends too early.
+
+        Half of the size is gone, what is left is the beginning of this, or the last line is cut.
+        Most beginnings of a YAML file are valid YAML.
+        """
+        return (
+            len(data) * 2 <= len(self.data)
+            or (len(data) < len(self.data) and self.data.startswith(data))
+            or (self.data.endswith(b"\n") and not data.endswith(b"\n"))
+        )
 
 
-Seen = Mapping[Path, Fingerprint | None]
+Seen = Mapping[Path, Content | None]
 """What was in each file that was asked for; None: it was not there."""
 
 
@@ -43,7 +52,7 @@ class Files:
     """Reads files for one load. `seen` is what the watcher compares the folders with."""
 
     def __init__(self) -> None:
-        self._seen: dict[Path, Fingerprint | None] = {}
+        self._seen: dict[Path, Content | None] = {}
 
     @property
     def seen(self) -> Seen:
@@ -66,7 +75,7 @@ class Files:
             reason = exc.strerror if isinstance(exc, OSError) else None
             text = f"the file cannot be read: {reason or exc}"
             raise ConfigError([Problem(code="unreadable", text=text, file=str(path))]) from exc
-        self._seen[known] = Fingerprint.of(data)
+        self._seen[known] = Content(data, inode(known))
         return data
 
     def names(self, folder: Path) -> list[str] | None:
@@ -98,6 +107,37 @@ def content(path: Path) -> bytes:
         raise OSError("not a regular file")
     with path.open("rb") as file:
         return file.read(MOST_BYTES + 1)
+
+
+def inode(path: Path) -> int:
+    """The number of a file; 0 where there is none."""
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return 0
+
+
+def is_being_written(path: Path) -> bool | None:
+    """Whether a program of this machine has a file open for writing; None where nobody can tell.
+
+    The kernel grants a read lease only while there is none. It is given back at once, and a writer
+    who comes in between waits for that.
+    """
+    if not hasattr(fcntl, "F_SETLEASE"):
+        return None
+    try:
+        number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        # the notice that somebody waits: SIGIO would end the process
+        fcntl.fcntl(number, fcntl.F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(number, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+    except OSError as exc:
+        return True if exc.errno == errno.EAGAIN else None
+    finally:
+        os.close(number)
+    return False
 
 
 def _names(folder: Path) -> list[str]:

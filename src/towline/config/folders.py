@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +12,17 @@ from typing import Final
 from towline.config.files import EVERY
 
 _MOST_LINKS: Final = 40
+_OCTAL: Final = re.compile(r"\\(\d{3})")
+"""How the kernel writes blanks and backslashes (proc_pid_mountinfo(5))."""
 
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """Folders, and the names in them that matter. `inodes` tell when a folder is another one."""
+    """Folders, and the names in them that matter. `inodes` tell when a folder is another one.
+
+    Among the folders are files that are mounted one by one: what happens to such a file from the
+    other side of its mount, its folder on this side never hears.
+    """
 
     folders: tuple[Path, ...]
     names: frozenset[str]
@@ -31,8 +38,9 @@ def watched(files: Iterable[Path]) -> Watched:
 
     Kubernetes swaps a link to a folder (`..data`), Git tools a link beside it.
     """
-    pairs = {_existing(way) for file in files for way in _ways(file)}
-    folders = tuple(sorted({folder for folder, _ in pairs}))
+    ways = {way for file in files for way in _ways(file)}
+    pairs = {_existing(way) for way in ways}
+    folders = tuple(sorted({folder for folder, _ in pairs} | (ways & _mounts())))
     names = {name for _, name in pairs} | {folder.name for folder in folders}
     inodes = {found for folder in folders if (found := _inode(folder))}
     return Watched(folders, frozenset(names), frozenset(inodes))
@@ -58,6 +66,15 @@ def _existing(way: Path) -> tuple[Path, str]:
     while not way.parent.is_dir() and way.parent != way.parent.parent:
         way = way.parent
     return way.parent, way.name
+
+
+def _mounts() -> set[Path]:
+    """Where something is mounted."""
+    try:
+        rows = Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines()
+    except OSError:
+        return set()
+    return {Path(_OCTAL.sub(lambda code: chr(int(code[1], 8)), row.split()[4])) for row in rows}
 
 
 def _inode(folder: Path) -> tuple[int, int] | None:
