@@ -126,12 +126,14 @@ Labels = tuple[tuple[str, str], ...]
 class Decoder:
     """Records from their own JSON.
 
-    A record does not carry its container's labels; `labels` maps container ids to them, and the
-    store keeps that map, so a match on labels decides the same for a record read back from a file.
+    A record carries neither its container's labels nor the name of the source that read it:
+    `labels` and `sources` map container ids to them. The store keeps these maps, so that a match
+    on them decides the same for a record read back from a file.
     """
 
     def __init__(self) -> None:
         self.labels: dict[str, Labels] = {}
+        self.sources: dict[str, str] = {}
         self._origins: dict[tuple[object, ...], Origin] = {}
 
     def __call__(self, row: bytes) -> Record:
@@ -165,21 +167,24 @@ class Decoder:
         if origin is None:
             if len(self._origins) >= MAX_ORIGINS:
                 self._origins.clear()
-            origin = self._origins[key] = _restore(found, self.labels)
+            origin = self._origins[key] = self._restore(found)
         return origin
 
-
-def _restore(found: _Stored, labels: dict[str, Labels]) -> Origin:
-    return Origin(
-        type=OriginType(found.source.type),
-        name=found.source.name,
-        device=found.device,
-        app=found.app,
-        project=found.project,
-        service_id=found.service_id,
-        service=found.service_name,
-        container_id=found.container_id,
-        container=found.container_name,
-        image=found.image,
-        labels=labels.get(found.container_id or "", ()),
-    )
+    def _restore(self, found: _Stored) -> Origin:
+        id_ = found.container_id
+        kind = OriginType(found.source.type)
+        own = found.source.name if kind is OriginType.SYSTEM else None
+        return Origin(
+            type=kind,
+            name=found.source.name,
+            device=found.device,
+            app=found.app,
+            project=found.project,
+            service_id=found.service_id,
+            service=found.service_name,
+            container_id=id_,
+            container=found.container_name,
+            image=found.image,
+            source=self.sources.get(id_) if id_ else own,
+            labels=self.labels.get(id_, ()) if id_ else (),
+        )

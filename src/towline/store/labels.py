@@ -1,4 +1,4 @@
-"""The labels of containers whose records are stored: a record itself does not carry them."""
+"""Labels and sources of containers whose records are stored: a record does not carry them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 from pathlib import Path
 from typing import Final
 
-from towline.pipeline.encode import Labels as Pairs
+from towline.pipeline.encode import Decoder
 from towline.record import Origin
 
 _log = logging.getLogger(__name__)
@@ -16,11 +16,12 @@ KEPT: Final = 5000
 
 
 class Labels:
-    """Labels by container id, in one append-only file; `known` is shared with the decoder."""
+    """By container id, in one append-only file; what is known is the decoder's own."""
 
-    def __init__(self, path: Path | None, known: dict[str, Pairs]) -> None:
+    def __init__(self, path: Path | None, decode: Decoder) -> None:
         self._path = path
-        self.known = known
+        self._labels = decode.labels
+        self._sources = decode.sources
         if path is not None and path.exists():
             self._load(path)
 
@@ -29,28 +30,40 @@ class Labels:
         for row in rows:
             try:
                 found = json.loads(row)
-                self.known[found["id"]] = tuple(sorted(found["labels"].items()))
+                labels = tuple(sorted(found["labels"].items()))
+                self._labels[found["id"]] = labels
+                if source := found.get("source"):
+                    self._sources[found["id"]] = str(source)
             except (ValueError, KeyError, TypeError, AttributeError):
                 _log.warning("skipped a damaged row", extra={"file": path.name})
         if len(rows) > KEPT:
-            kept = list(self.known)[-KEPT:]
+            kept = list(self._labels | self._sources)[-KEPT:]
             partial = path.with_name(path.name + ".part")
-            partial.write_text("".join(_row(id_, self.known[id_]) for id_ in kept))
+            partial.write_text("".join(map(self._row, kept)))
             partial.rename(path)
 
     def learn(self, origin: Origin) -> None:
-        """Remember an origin's labels if they are new."""
+        """Remember an origin's labels and source if they are new."""
         id_ = origin.container_id
-        if id_ is None or self.known.get(id_) == origin.labels:
+        if id_ is None or self._knows(id_, origin):
             return
-        self.known[id_] = origin.labels
+        if origin.labels:
+            self._labels[id_] = origin.labels
+        if origin.source:
+            self._sources[id_] = origin.source
         if self._path is not None:
             try:
                 with self._path.open("a") as file:
-                    file.write(_row(id_, origin.labels))
+                    file.write(self._row(id_))
             except OSError as exc:  # the record itself is taken all the same
                 _log.warning("labels are not kept", extra={"reason": exc.strerror})
 
+    def _knows(self, id_: str, origin: Origin) -> bool:
+        return (not origin.labels or self._labels.get(id_) == origin.labels) and (
+            not origin.source or self._sources.get(id_) == origin.source
+        )
 
-def _row(id_: str, labels: Pairs) -> str:
-    return json.dumps({"id": id_, "labels": dict(labels)}, separators=(",", ":")) + "\n"
+    def _row(self, id_: str) -> str:
+        labels = dict(self._labels.get(id_, ()))
+        found = {"id": id_, "labels": labels, "source": self._sources.get(id_)}
+        return json.dumps(found, separators=(",", ":")) + "\n"

@@ -97,7 +97,7 @@ class Store:
         folder = self.path if self._persist else None
         if folder:
             self._lock = _take(folder)
-        self.labels = Labels(folder and folder / "labels.ndjson", self.decode.labels)
+        self.labels = Labels(folder and folder / "labels.ndjson", self.decode)
         if folder:
             recover(self.files, self.decode)
             self.files.resume()
@@ -152,7 +152,7 @@ class Store:
         if not records:
             return
         origin = records[0].origin
-        if origin.labels:
+        if origin.container_id:
             self.labels.learn(origin)
         if self._persist:
             self._remember(records)

@@ -174,6 +174,15 @@ async def test_labels_of_a_container_survive_a_restart(tmp_path: Path) -> None:
     assert len((tmp_path / "labels.ndjson").read_text().splitlines()) == 1
 
 
+async def test_the_source_of_a_container_is_known_for_records_read_back(tmp_path: Path) -> None:
+    async with opened(tmp_path, memory=1) as rig:
+        rig.add(3, origin=replace(WEB, source="nas"))
+    async with opened(tmp_path) as rig:
+        page = await rig.store.query(Query(match=Match(source=("nas",))))
+        assert len(page.records) == 3
+        assert not (await rig.store.query(Query(match=Match(source=("docker",))))).records
+
+
 async def test_labels_that_cannot_be_written_cost_no_record(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
