@@ -179,7 +179,8 @@ class Towline:
             case _:
                 from towline.api.server import ApiServer
 
-                return ApiServer(config[1], self)
+                before = self._reconciler.component("api")
+                return ApiServer(config[1], self, before=before)
 
     # what the API asks: towline.api.ports.Towline
 

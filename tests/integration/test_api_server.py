@@ -77,6 +77,39 @@ async def test_leaving_does_not_wait_for_those_who_say_nothing(world: World) -> 
     writer.close()
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("127.0.0.1", "127.0.0.1"), ("127.0.0.1", "0.0.0.0"), ("0.0.0.0", "127.0.0.1")],
+)
+async def test_a_successor_shares_the_port_until_its_predecessor_has_left(
+    world: World, first: str, second: str
+) -> None:
+    request = b"GET /api/v1/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    async with ApiServer(Api(host=first, port=port, tokens=()), world) as elder:
+        heir = ApiServer(Api(host=second, port=port, tokens=()), world, before=elder)
+        async with heir:
+            assert (await exchange(elder, request)).startswith(b"HTTP/1.1 200")
+            await elder.__aexit__()
+            assert (await exchange(heir, request)).startswith(b"HTTP/1.1 200")
+            with pytest.raises(OSError, match="is taken"):
+                await ApiServer(Api(host=second, port=port, tokens=()), world).__aenter__()
+            again = ApiServer(Api(host=second, port=port, tokens=()), world, before=elder)
+            with pytest.raises(OSError, match="is taken"):
+                await again.__aenter__()
+
+
+async def test_a_successor_that_did_not_come_to_serve_leaves_its_predecessor_the_port(
+    world: World,
+) -> None:
+    request = b"GET /api/v1/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    async with ApiServer(LOCAL, world) as elder:
+        async with ApiServer(LOCAL, world, before=elder) as heir:
+            assert heir.address == elder.address
+        assert (await exchange(elder, request)).startswith(b"HTTP/1.1 200")
+
+
 async def test_a_head_that_never_ends_is_hung_up_on(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,13 +36,23 @@ class ApiServer:
     """Serves the API and the page. Entering takes the port or fails with a word why.
 
     `ingress` is Supervisor's address where Towline runs under it. `address` is where it listens:
-    port 0 in the settings takes any free one.
+    port 0 in the settings takes any free one. `before` is the server whose place it takes: a port
+    that both want is shared until that one has left.
     """
 
-    def __init__(self, settings: Api, towline: Towline, *, ingress: str = "") -> None:
+    def __init__(
+        self,
+        settings: Api,
+        towline: Towline,
+        *,
+        ingress: str = "",
+        before: ApiServer | None = None,
+    ) -> None:
         self._settings = settings
         self._towline = towline
         self._ingress = ingress
+        self._before = before
+        self._listener: socket.socket | None = None
         self._state = ServerState()
         self._leaving = asyncio.Event()
         self.health = Health()
@@ -51,7 +61,8 @@ class ApiServer:
 
     async def __aenter__(self) -> Self:
         """Take the port and serve."""
-        listener = await _bind(self._settings.host, self._settings.port)
+        before, self._before = self._before, None
+        self._listener = listener = await self._listen(before)
         self.address = listener.getsockname()[:2]
         config = _uvicorn(self._application())
         self._server = await asyncio.get_running_loop().create_server(
@@ -59,6 +70,22 @@ class ApiServer:
         )
         self.health.up()
         return self
+
+    async def _listen(self, before: ApiServer | None) -> socket.socket:
+        """A listening socket, with the help of a predecessor that holds the port."""
+        host, port = self._settings.host, self._settings.port
+        held = before._listener if before else None
+        if before is None or held is None or before._settings.port != port:
+            return await _bind(host, port)
+        if before._settings.host == host:
+            return held.dup()
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        try:
+            listener = await _bind(host, port, shared=True)
+        finally:
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)
+        return listener
 
     async def run(self) -> None:
         """Until told to leave."""
@@ -71,6 +98,7 @@ class ApiServer:
     async def __aexit__(self, *exc: object) -> None:
         """Give the port back at once, then part from those who are connected."""
         self._server.close()
+        self._listener = None
         self.viewers.stop()
         with suppress(TimeoutError):
             async with asyncio.timeout(_PARTING):
@@ -116,7 +144,7 @@ def _uvicorn(app: ASGIApp) -> Config:
     return config
 
 
-async def _bind(host: str, port: int) -> socket.socket:
+async def _bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
     """A listening socket, or an `OSError` in words."""
     shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
@@ -125,7 +153,9 @@ async def _bind(host: str, port: int) -> socket.socket:
         )
         family, *_, address = min(found, key=lambda info: info[0] != socket.AF_INET)
         dual = family == socket.AF_INET6 and address[0] == "::"
-        listener = socket.create_server(address[:2], family=family, dualstack_ipv6=dual)
+        listener = socket.create_server(
+            address[:2], family=family, dualstack_ipv6=dual, reuse_port=shared
+        )
     except OSError as exc:
         trouble = _TROUBLE.get(exc.errno or 0, f"cannot be listened on: {exc.strerror}")
         raise OSError(f"{shown} {trouble}") from exc

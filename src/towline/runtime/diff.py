@@ -11,7 +11,8 @@ class Spec:
     """What one component should be. Equal specs mean: leave it running.
 
     `tier` orders opening, lowest first. `needs` names components it leans on: it is rebuilt with
-    them. `claims` names what it must hold alone, such as a port or a client id.
+    them. `claims` names what it must hold alone, such as a port or a client id; with `hands_over`
+    a newcomer gets it from its own predecessor while that still runs.
     """
 
     key: str
@@ -19,6 +20,7 @@ class Spec:
     tier: int = 0
     needs: frozenset[str] = frozenset()
     claims: frozenset[str] = field(default=frozenset(), compare=False)
+    hands_over: bool = False
 
 
 Specs = Mapping[str, Spec]

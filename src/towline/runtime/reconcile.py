@@ -110,7 +110,8 @@ class Reconciler:
         Those that lean on them go first: they still have something to deliver through them, and
         if they came back with the newcomer gone, they would lean on nothing.
         """
-        found = {key for key in retiring if self._specs[key].claims & newcomer.claims}
+        others = retiring - {newcomer.key} if newcomer.hands_over else retiring
+        found = {key for key in others if self._specs[key].claims & newcomer.claims}
         while leaning := {key for key in retiring - found if self._specs[key].needs & found}:
             found |= leaning
         return _ordered(frozenset(found), self._specs)[::-1]

@@ -28,6 +28,7 @@ def specs(settings: Settings, sources: Kinds, backends: Kinds) -> Specs:
             key="api",
             config=(settings.device, api),
             claims=frozenset({f"port {api.host}:{api.port}"}),
+            hands_over=True,
         ),
         Spec(key="pipeline", config=settings.pipeline),
         Spec(key="retention", config=settings.upkeep),

@@ -80,6 +80,20 @@ async def test_shared_claim_is_handed_over() -> None:
         assert diary.lines[2:] == ["drain a=1", "close a=1", "open a=2", "run a=2"]
 
 
+async def test_a_claim_that_is_handed_over_stops_only_others_who_hold_it() -> None:
+    async with rig() as (reconciler, diary):
+        await reconciler.apply(of(spec("a", claims=PORT, hands_over=True)))
+        await diary.has("run a=1")
+        diary.taken.clear()
+        await reconciler.apply(of(spec("a", "2", claims=PORT, hands_over=True)))
+        await diary.has("run a=2")
+        assert diary.lines[2:] == ["open a=2", "drain a=1", "close a=1", "run a=2"]
+        diary.lines.clear()
+        await reconciler.apply(of(spec("b", claims=PORT, hands_over=True)))
+        await diary.has("run b=1")
+        assert diary.lines == ["drain a=2", "close a=2", "open b=1", "run b=1"]
+
+
 async def test_failed_handover_brings_the_predecessor_back() -> None:
     async with rig() as (reconciler, diary):
         await reconciler.apply(of(spec("a", claims=PORT)))
