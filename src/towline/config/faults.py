@@ -7,8 +7,6 @@ from difflib import get_close_matches
 
 import voluptuous as vol
 
-from towline.config.settings import Secret
-
 _LONGEST_SUGGESTION = 40
 
 
@@ -62,8 +60,6 @@ def shown(value: object) -> str:
         return str(value).lower()
     if isinstance(value, int | float):
         return f"the number {value}"
-    if isinstance(value, Secret):
-        return "'***'"
     if isinstance(value, str):
         return repr(value) if len(value) <= _LONGEST_SUGGESTION else repr(value[:37] + "...")
     names = {dict: "a mapping", list: "a list", type(None): "nothing"}

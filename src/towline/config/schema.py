@@ -31,6 +31,7 @@ from towline.config.fields import (
 )
 from towline.config.kinds import Kinds
 from towline.config.match import match
+from towline.config.replacement import filler
 from towline.config.settings import (
     Api,
     Broker,
@@ -88,17 +89,12 @@ def _kind(word: str, kinds: Kinds) -> Into:
 
 
 def _own_redaction(**keys: Any) -> Redaction:
-    """A pattern and its replacement, tried on an empty match with as many groups."""
-    import re2  # a file with a pattern has loaded it already
-
+    """A pattern and its replacement, which may name the pattern's groups."""
     pattern, replacement = keys["pattern"], keys["with"]
     compiled = compile_regex(pattern)
-    named = {index: word for word, index in compiled.groupindex.items()}
-    groups = range(1, compiled.groups + 1)
-    empty = "".join(f"(?P<{named[index]}>)" if index in named else "()" for index in groups)
     try:
-        re2.compile(empty).match("").expand(replacement)
-    except (LookupError, ValueError, re2.error) as exc:
+        filler(replacement, compiled)
+    except (LookupError, ValueError) as exc:
         wanted = f"expected a text that refers to the {compiled.groups} groups of the pattern"
         hint = r"\1 is the first group; a backslash is written \\"
         raise Fault("bad_replacement", wanted, path=["with"], hint=hint) from exc

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final
 
+from towline.config.replacement import filler
 from towline.config.settings import Redaction
 from towline.errors import QueryError
 from towline.pipeline.keys import HIDDEN, MARK, KeyBlocks
@@ -146,7 +147,7 @@ def own_rule(rule: Redaction) -> Substitute:
         compiled = re2.compile(rule.pattern, options)
     except re2.error as exc:
         raise QueryError("bad_regex", f"not a pattern RE2 understands: {rule.pattern}") from exc
-    replacement = rule.replacement
+    replacement = filler(rule.replacement, compiled)
     return lambda text: compiled.sub(replacement, text)
 
 

@@ -46,7 +46,7 @@ DOCKER = Kind(
     open=never,
 )
 INGEST = Kind(
-    schema=fields.mapping({vol.Required("port"): fields.port}),
+    schema=fields.mapping({vol.Required("port"): fields.whole(0, 65535)}),
     config=Port,
     open=never,
     claims=lambda config: frozenset({f"port {config.port}"}),

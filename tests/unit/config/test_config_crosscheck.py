@@ -64,6 +64,10 @@ def test_a_route_that_adds_nothing_is_warned_about() -> None:
     assert warned(text) == ["7:3 repeated_route"]
 
 
+def test_a_route_that_ends_the_search_adds_that() -> None:
+    assert warned(routes("to: [a, b]", "match: {service: web}, to: a", "to: a, final: true")) == []
+
+
 def test_two_brokers_with_one_client_id_at_one_server_are_told() -> None:
     text = (
         "version: 1\ndevice: {id: pi}\nbrokers:\n  a: {servers: [mqtt://x, mqtt://nas]}\n"
@@ -86,9 +90,9 @@ def test_a_port_that_the_api_has_already_is_told(listen: str, clashes: bool) -> 
     assert bool(told(text)) is clashes
 
 
-def test_addresses_of_different_hosts_and_port_0_do_not_clash() -> None:
-    text = "version: 1\napi: {listen: '127.0.0.1:0'}\nsources: {x: {type: ingest, port: 80}}\n"
-    assert told(text) == []
+def test_port_0_is_any_free_one_for_everybody() -> None:
+    sources = "sources: {x: {type: ingest, port: 0}, y: {type: ingest, port: 0}}"
+    assert told(f"version: 1\napi: {{listen: '127.0.0.1:0'}}\n{sources}\n") == []
 
 
 @pytest.mark.parametrize(

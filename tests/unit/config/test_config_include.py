@@ -272,6 +272,25 @@ def test_every_file_that_was_asked_for_is_known_to_the_watcher(home: Home) -> No
     }
 
 
+def test_a_reader_that_knows_no_links_leads_nowhere_else_either() -> None:
+    asked: list[Path] = []
+    with pytest.raises(ConfigError) as caught:
+        load(
+            "version: 1\nstore: !include ../x.yaml\n",
+            SOURCES,
+            BACKENDS,
+            file=Path("/config/towline.yaml"),
+            read=lambda path: asked.append(path),
+        )
+    assert [problem.code for problem in caught.value.problems] == ["path_escape"]
+    assert asked == []
+
+
+def test_of_a_merged_file_that_cannot_be_read_only_that_is_told(home: Home) -> None:
+    home.write("base.yaml", "[\n")
+    assert home.told("<<: !include base.yaml\n") == ["base.yaml:2:1 syntax"]
+
+
 def test_a_reader_that_knows_no_folders_says_so() -> None:
     with pytest.raises(ConfigError) as caught:
         load("version: 1\nbrokers: !include_dir_named x\n", SOURCES, BACKENDS)

@@ -42,6 +42,30 @@ def test_durations_sizes_and_patterns_are_values() -> None:
     assert found.api.tokens == (Token(name="me", hash="ab" * 32, scopes=("operate", "admin")),)
 
 
+@pytest.mark.parametrize(
+    ("pattern", "replacement", "said"),
+    [
+        ("a(b)(?P<name>c)", r"<\\1-\g<2>-\g<name>-\1\2>", r"x<\1-c-c-bc>x"),
+        ("ab(c)|d(e)", r"[\1|\2]", "x[c|]x"),
+        ("abc", "gewei\u00dft \U0001f512 {0} $1", "xgewei\u00dft \U0001f512 {0} $1x"),
+        ("abc", "", "xx"),
+    ],
+)
+def test_a_replacement_holds_groups_and_any_letters(
+    pattern: str, replacement: str, said: str
+) -> None:
+    text = f"version: 1\npipeline: {{redact: [{{pattern: '{pattern}', with: '{replacement}'}}]}}\n"
+    (rule,) = loaded(text).pipeline.redact
+    assert isinstance(rule, Redaction)
+    assert own_rule(rule)("xabcx") == said
+
+
+@pytest.mark.parametrize("replacement", [r"\2", r"\g<other>", r"\n", r"\c", "\\", r"\0", r"\g<1"])
+def test_a_replacement_that_refers_to_nothing_is_refused(replacement: str) -> None:
+    text = f"version: 1\npipeline: {{redact: [{{pattern: '(a)', with: '{replacement}'}}]}}\n"
+    assert [problem.code for problem in problems(text)] == ["bad_replacement"]
+
+
 def test_every_group_of_redaction_can_be_named() -> None:
     text = f"version: 1\npipeline: {{redact: [{', '.join(GROUPS)}]}}\n"
     assert set(loaded(text).pipeline.redact) == set(GROUPS)
