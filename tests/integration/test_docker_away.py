@@ -31,6 +31,12 @@ def counted(texts: list[str]) -> bool:
     return texts == [str(number) for number in range(1, len(texts) + 1)]
 
 
+async def more(watch: Watch, lines: int) -> None:
+    """Wait for so many more lines."""
+    least = len(watch.texts("tick")) + lines
+    await auntil(lambda: len(watch.texts("tick")) >= least)
+
+
 async def test_an_engine_that_restarts_is_waited_for_and_read_on(
     engine_of_its_own: Engine,
 ) -> None:
@@ -62,13 +68,11 @@ async def test_a_killed_engine_that_restores_its_containers_loses_and_repeats_no
         watch = Watch(engine.host)
         async with watch.running():
             for _ in range(2):
-                count = len(watch.texts("tick"))
-                await auntil(lambda least=count + 20: len(watch.texts("tick")) >= least)
+                await more(watch, 20)
                 await asyncio.to_thread(engine.kill)
                 await asyncio.to_thread(engine.start)
                 await watch.until_up()
-            count = len(watch.texts("tick"))
-            await auntil(lambda: len(watch.texts("tick")) > count + 20)
+            await more(watch, 20)
         assert counted(watch.texts("tick"))
         assert watch.gaps("tick") == []
 
@@ -86,8 +90,7 @@ async def test_an_engine_that_hangs_is_told_and_read_on_when_it_answers(
         assert "does not answer" in watch.source.health.reason
         engine.thaw()
         await watch.until_up()
-        count = len(watch.texts("tick"))
-        await auntil(lambda: len(watch.texts("tick")) > count + 10)
+        await more(watch, 10)
     assert counted(watch.texts("tick"))
 
 

@@ -54,7 +54,7 @@ async def test_a_restarted_container_goes_on_in_its_sequence(
 async def test_a_container_removed_while_it_is_read_ends_quietly(
     watch: Watch, containers: Containers
 ) -> None:
-    script = "i=0; while true; do i=$((i+1)); echo $i; done"
+    script = "i=0; while true; do i=$((i+1)); echo $i; [ $((i % 50)) != 0 ] || sleep 0.01; done"
     containers.run(script, name="removed")
     async with watch.running():
         await auntil(lambda: len(watch.texts("removed")) > 100)

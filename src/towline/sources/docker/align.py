@@ -107,20 +107,21 @@ class Everything:
 class Holding:
     """Holds back what another gate lets through, as long as that is not too much.
 
-    `rows` counts what went by, `first` was the first of it.
+    `rows` counts what went by, `first` and `last` are the ends of it.
     """
 
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
         self._size = 0
         self.rows = 0
-        self.first = b""
+        self.first = self.last = b""
         self.held: list[bytes] = []
 
     def feed(self, rows: list[bytes]) -> list[bytes]:
         """Nothing; or everything, once it is too much."""
-        if rows and not self.rows:
-            self.first = rows[0]
+        if rows:
+            self.first = self.first or rows[0]
+            self.last = rows[-1]
         self.rows += len(rows)
         self.held += self._gate.feed(rows)
         self._size += sum(map(len, rows))

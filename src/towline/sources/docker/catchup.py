@@ -154,9 +154,17 @@ class CatchUp:
         self._emit(self.position.settle())
 
     async def _is_broken(self, held: Holding) -> bool:
-        """Whether a log of which all was shown has more rows than were shown."""
-        more = 0 if self.position.first_since else 1
-        return not await self.history.begins(held.rows + more, held.first)
+        """Whether a log of which all was shown has more rows than were shown.
+
+        Those that came meanwhile are counted, and some more that may come while they are.
+        """
+        shown = held.rows + (0 if self.position.first_since else 1)
+        if await self.history.begins(shown, held.first):
+            return False
+        newer = await self.history.behind(held.last, CONTEXT)
+        if newer is None:
+            return False  # too many at a time to tell
+        return not await self.history.begins(shown + 2 * newer + 2, held.first)
 
     async def _mend(self, held: Holding) -> None:
         """Take what was read up to a damage, and what was skipped behind it.

@@ -95,6 +95,12 @@ class History:
             stream.close()
         return (rows[0] if rows else cut.rest()) == first
 
+    async def behind(self, row: bytes, tail: int) -> int | None:
+        """How many rows are newer than this one; None where it is not among the newest `tail`."""
+        rows: list[bytes] = []
+        await self.read(f"tail={tail}", rows.extend, PATIENCE)
+        return rows[::-1].index(row) if row in rows else None
+
     async def sound(self) -> int:
         """How many of the newest rows can be read: those behind the last damage of the log.
 

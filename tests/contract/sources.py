@@ -1,0 +1,91 @@
+"""Every source with the real thing it is tested against."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from tests.real.containers import Containers
+from tests.real.engine import Engine
+from towline.config.kinds import Surroundings
+from towline.config.settings import Device, Match
+from towline.ports import Source
+from towline.sources.demo import Demo, DemoSource
+from towline.sources.docker.choice import DockerConfig
+from towline.sources.docker.source import DockerSource
+from towline.store.checkpoints import Checkpoints
+
+COUNTING = "i=0; while true; do i=$((i+1)); echo $i; echo $i >&2; usleep 2000; done"
+PROGRAM = """
+import itertools, sys, time
+for number in itertools.count(1):
+    print(number)
+    print(number, file=sys.stderr)
+    time.sleep(0.002)
+"""
+DEVICE = Device(id="pi", name="Pi")
+
+
+class Spring(Protocol):
+    """Where lines come from, under the tests' control: two origins that count on both streams."""
+
+    def source(self) -> Source:
+        """A source that reads it."""
+
+    def away(self) -> Source:
+        """A source of the same kind whose remote is down."""
+
+
+class DockerSpring:
+    """Containers on a real engine."""
+
+    def __init__(self, host: str) -> None:
+        self._host = host
+
+    def source(self) -> Source:
+        return self._source(self._host)
+
+    def away(self) -> Source:
+        return self._source("unix:///nowhere/docker.sock")
+
+    def _source(self, url: str) -> Source:
+        match = Match(name=("spring-*",))
+        config = DockerConfig(url=url, read="auto", include=(match,), exclude=())
+        around = Surroundings(
+            device=DEVICE, lookup=lambda key: None, checkpoints=Checkpoints(None), max_age=3600
+        )
+        return DockerSource("docker", config, around, own=())
+
+
+class DemoSpring:
+    """Child processes."""
+
+    def source(self) -> Source:
+        programs = {"one": PROGRAM, "two": PROGRAM}
+        return DemoSource("demo", Demo(interval=0.1), DEVICE, programs=programs)
+
+    def away(self) -> Source:
+        return DemoSource("demo", Demo(interval=0.1), DEVICE, programs={"none": "pass"})
+
+
+@contextmanager
+def _docker(folder: Path) -> Iterator[Spring]:
+    with Engine(folder / "engine") as engine:
+        engine.image()
+        containers = Containers(engine.host)
+        for name in ("spring-one", "spring-two"):
+            containers.run(COUNTING, name=name)
+        yield DockerSpring(engine.host)
+
+
+@contextmanager
+def _demo(folder: Path) -> Iterator[Spring]:
+    yield DemoSpring()
+
+
+SOURCES: dict[str, Callable[[Path], AbstractContextManager[Spring]]] = {
+    "docker": _docker,
+    "demo": _demo,
+}
