@@ -12,7 +12,7 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -38,6 +38,7 @@ from towline.store.upkeep import Ledger, Upkeep
 
 Names = str | Sequence[str]
 _PATIENCE: Final = 2.0
+_LOOK: Final = 0.1
 """Seconds within which an engine has told of a container that was just made."""
 
 _TAKE: Final = 1000
@@ -119,7 +120,9 @@ class Log:
         try:
             async with asyncio.timeout(_PATIENCE):
                 while not source.knows(container):
-                    await self.store.appended()  # Docker's word of a start is a record, too
+                    with suppress(TimeoutError):  # it may be met without a word in the store
+                        async with asyncio.timeout(_LOOK):
+                            await self.store.appended()
         except TimeoutError:
             raise NotFound(f"no container {container!r} at {docker}") from None
         await source.attach(container, service_id, service)
