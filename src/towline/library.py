@@ -37,8 +37,8 @@ from towline.store.reader import Reader
 from towline.store.upkeep import Ledger, Upkeep
 
 Names = str | Sequence[str]
-_PATIENCE: Final = 2.0
 _LOOK: Final = 0.1
+_PATIENCE: Final = 2.0
 """Seconds within which an engine has told of a container that was just made."""
 
 _TAKE: Final = 1000

@@ -93,7 +93,7 @@ async def test_mistakes_are_told_in_words(tmp_path: Path) -> None:
             await log.clean_up(max_age="soon")
         with pytest.raises(ConfigError, match="expected unix:///"):
             await log.attach("web", docker="nowhere")
-        with pytest.raises(SourceError, match="cannot be reached: .*127.0.0.1"):
+        with pytest.raises(SourceError, match=r"cannot be reached: .*127\.0\.0\.1"):
             await log.attach("web", docker=f"tcp://127.0.0.1:{free_port()}")
         with pytest.raises(StoreError, match="another Towline uses the data folder"):
             async with towline.open_store(tmp_path):
