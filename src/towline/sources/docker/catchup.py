@@ -156,15 +156,20 @@ class CatchUp:
     async def _is_broken(self, held: Holding) -> bool:
         """Whether a log of which all was shown has more rows than were shown.
 
-        Those that came meanwhile are counted, and some more that may come while they are.
+        It may have grown meanwhile: by how much is known only afterwards.
         """
         shown = held.rows + (0 if self.position.first_since else 1)
-        if await self.history.begins(shown, held.first):
-            return False
-        newer = await self.history.behind(held.last, CONTEXT)
-        if newer is None:
-            return False  # too many at a time to tell
-        return not await self.history.begins(shown + 2 * newer + 2, held.first)
+        newer = 0
+        for _ in range(3):
+            if await self.history.begins(shown + newer, held.first):
+                return False
+            allowed, found = newer, await self.history.behind(held.last, CONTEXT)
+            if found is None:
+                return False  # it grows too fast to tell
+            if found <= allowed:
+                return True
+            newer = 2 * found
+        return False
 
     async def _mend(self, held: Holding) -> None:
         """Take what was read up to a damage, and what was skipped behind it.

@@ -17,6 +17,7 @@ LONG_PATIENCE: Final = 60.0
 _WIDEN: Final = 8
 _FIRST_GUESS: Final = 64
 _WIDEST: Final = 1 << 26
+_ROUNDS: Final = 5
 
 Open = Callable[[str, Callable[[bytes], None]], Awaitable[Stream]]
 """Ask for a container's log by the query part of the address, and feed what comes."""
@@ -108,11 +109,19 @@ class History:
         it skips what its decoder had read ahead, and goes on or ends, without a word. So a read of
         the newest N rows that shows fewer has met it, or the log's beginning.
         """
-        sound, guess = 0, _FIRST_GUESS
-        while (count := await self._count(guess)) >= guess < _WIDEST:
-            sound, guess = guess, guess * _WIDEN
-        broken = guess
-        hints = [guess - count, guess - count + 1]  # so many, where nothing else is damaged
+        sound, step = 0, _FIRST_GUESS
+        for _ in range(_ROUNDS):  # the log may grow while it is looked at
+            sound = await self._sound_from(sound, step)
+            step = 1
+            if await self._count(sound + 1) <= sound:
+                break
+        return sound
+
+    async def _sound_from(self, sound: int, step: int) -> int:
+        while (count := await self._count(sound + step)) >= sound + step < _WIDEST:
+            sound, step = sound + step, step * _WIDEN
+        broken = sound + step
+        hints = [broken - count, broken - count + 1]  # where nothing else is damaged
         while broken - sound > 1:
             guess = hints.pop(0) if hints else (sound + broken) // 2
             if not sound < guess < broken:
