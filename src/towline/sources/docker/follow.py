@@ -17,8 +17,8 @@ from towline.sources.docker.align import Aligner
 from towline.sources.docker.catchup import CatchUp
 from towline.sources.docker.history import Open
 
-FOLLOW_TAIL: Final = 1_000
-"""Rows that a follower asks for to find the ones taken last among them."""
+JOIN_ROWS: Final = (100, 3_000)
+"""Rows that a follower asks for to find the ones taken last among them: at first, and at most."""
 
 JOIN: Final = 2.0
 """Seconds that it has for that once rows come."""
@@ -55,6 +55,7 @@ class Reading:
         self._running = running
         self._rotated = rotated
         self._pause = PAUSES[0]
+        self._join_rows = JOIN_ROWS[0]
 
     async def run(self, turn: asyncio.Semaphore, *, live: bool = False) -> bool:
         """Until the container has stopped and everything it wrote is read, or it is gone.
@@ -120,14 +121,16 @@ class Reading:
             if cut.errors or (aligner.rows > tail and not aligner.aligned):
                 stream.close()
 
-        tail = catch_up.at_most(FOLLOW_TAIL)
-        first = f"tail={tail}" if trail else catch_up.first()
-        stream = await self._open(f"follow=1&{first}", feed)
+        tail = catch_up.at_most(self._join_rows)
+        query = f"tail={tail}" if trail else catch_up.first()
+        stream = await self._open(f"follow=1&{query}", feed)
         try:
             while not await stream.ends(IDLE):
                 if not await catch_up.has_newest():
                     break
         finally:
+            first, most = JOIN_ROWS
+            self._join_rows = first if aligner.aligned else min(most, self._join_rows * 4)
             for timer in joining:
                 timer.cancel()
             stream.close()

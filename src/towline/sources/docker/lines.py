@@ -68,6 +68,7 @@ class Lines:
         lines: list[Line] = []
         add = lines.append
         seq, second, ms, opened = self.seq, self._second, self._ms, self._open
+        moment, timestamp = "", 0
         for row in rows:
             seq += 1
             stderr = row[0] == STDERR
@@ -75,16 +76,19 @@ class Lines:
                 if row[37] != _Z or row[38] != _SPACE or not row[31:37].isdigit():
                     raise ValueError("no time")  # noqa: TRY301 - the same remedy as for bad UTF-8
                 text = row[HEADER:].decode()
-                if text[:_POINT] != second:
-                    ms = _milliseconds(text[:_POINT])
-                    second = text[:_POINT]
-                timestamp = ms + _FRACTION[text[_POINT:_TO_MS]]
+                if text[:_TO_MS] != moment:  # in a burst many rows share one
+                    if text[:_POINT] != second:
+                        ms = _milliseconds(text[:_POINT])
+                        second = text[:_POINT]
+                    timestamp = ms + _FRACTION[text[_POINT:_TO_MS]]
+                    moment = text[:_TO_MS]
                 if row[-1] == _NEWLINE and not opened:
                     add(Line(text[_BEHIND_TIME:-1], text[:TIME], timestamp, stderr, seq))
                     continue
                 at, text = text[:TIME], text[_BEHIND_TIME:]
             except (ValueError, IndexError, KeyError):
                 text, at, timestamp = self._odd(row)
+                moment = ""
             if line := self._join(text, at, timestamp, stderr, seq):
                 add(line)
         self.seq, self._second, self._ms = seq, second, ms
