@@ -9,7 +9,6 @@ from __future__ import annotations
 from array import array
 from collections import deque
 from collections.abc import Iterable, Sequence
-from itertools import takewhile
 from typing import Final, Protocol
 from zlib import crc32
 
@@ -53,7 +52,9 @@ class Trail:
         if not rows:
             return
         last = rows[-1][HEADER:_TIME_END]
-        run = sum(1 for _ in takewhile(lambda row: row[HEADER:_TIME_END] == last, reversed(rows)))
+        run = 1
+        while run < len(rows) and rows[-1 - run][HEADER:_TIME_END] == last:
+            run += 1
         self.run = run + (self.run if run == len(rows) and last == self._last else 0)
         self._last = last
         newest = rows[-DEPTH:]

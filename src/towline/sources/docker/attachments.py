@@ -65,7 +65,6 @@ class Attachments:
                         await known.again.wait()
                 delay = min(most, delay * 2)
             else:
-                known.fault = ""
                 if not whole:
                     self._health.counters["missed_container"] += 1
                 if not known.again.is_set():
@@ -73,7 +72,7 @@ class Attachments:
             live = False
 
     def _failed(self, known: Known, reason: str) -> None:
-        known.fault = reason
+        known.reading.fault = reason
         known.reading.catch_up.counters["errors"] += 1
         self._health.counters["reading_errors"] += 1
         about = {"container": known.container.name, "reason": reason}
@@ -81,7 +80,9 @@ class Attachments:
 
     def _give_up(self, known: Known, reason: str) -> None:
         """Its driver keeps nothing that could be read: said once, asked again by hand only."""
-        known.fault = f"its log driver {known.container.driver!r} cannot be read back: {reason}"
+        known.reading.fault = (
+            f"its log driver {known.container.driver!r} cannot be read back: {reason}"
+        )
         known.unreadable = True
         self._health.counters["unreadable"] += 1
         about = {"container": known.container.name, "reason": reason}

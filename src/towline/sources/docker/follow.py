@@ -38,7 +38,8 @@ PAUSES: Final = (0.1, 5.0)
 class Reading:
     """One container being read. It outlives streams, restarts of the container and of the engine.
 
-    `running` asks whether the container still runs.
+    `running` asks whether the container still runs. `fault` is why reading failed last, in plain
+    words, until it works again.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Reading:
         self._open = open_
         self._running = running
         self._rotated = rotated
+        self.fault = ""
         self._pause = PAUSES[0]
         self._join_rows = JOIN_ROWS[0]
 
@@ -73,6 +75,7 @@ class Reading:
                 await self._follow()
             async with turn:
                 fresh = await catch_up()
+            self.fault = ""
             while True:
                 if await self._running():
                     await self._while_it_runs()

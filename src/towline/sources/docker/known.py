@@ -55,7 +55,7 @@ class Unsaved:
 class Known:
     """One container. `origin` may change (a rename); `reading` and its position stay.
 
-    `wanted` is what somebody asked for by hand; `fault` is why its log is not read, in plain words.
+    `wanted` is what somebody asked for by hand; `unreadable` is final, until asked for by hand.
     """
 
     def __init__(self, container: Container, origin: Origin, reading: Reading) -> None:
@@ -65,7 +65,6 @@ class Known:
         self.task: asyncio.Task[None] | None = None
         self.again = asyncio.Event()
         self.wanted: bool | None = None
-        self.fault = ""
         self.unreadable = False
         self.last_at = 0
         self.unsaved = Unsaved(reading.position.saved_seq)
@@ -124,7 +123,7 @@ class Known:
             "log": {
                 "driver": container.driver,
                 "rotated": container.rotated,
-                "fault": self.fault or None,
+                "fault": reading.fault or None,
                 "lastAt": self.last_at or None,
                 "rows": reading.position.seq,
                 "lines": reading.catch_up.counters["lines"],
