@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from tests.real.broker import Broker
 from tests.real.containers import Containers
 from tests.real.engine import Engine
+
+# Nothing in a test asserts a time. CI tries the same examples every time; a search for new ones
+# is for people, who can look at what it finds.
+hypothesis.settings.register_profile(
+    "towline",
+    deadline=None,
+    derandomize=bool(os.environ.get("CI")),
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("towline")
 
 PARTS = {"engine": pytest.mark.docker, "broker": pytest.mark.broker}
 

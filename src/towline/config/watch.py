@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from towline.config.files import Content, Seen, content, inode, is_being_written
+from towline.config.files import EVERY, Content, Seen, content, inode, is_being_written
 from towline.config.folders import Watched, watched
 
 DEBOUNCE: Final = 0.3
@@ -133,9 +133,10 @@ def _look(seen: Seen) -> _Look:
     found = [(path, known, _content(path)) for path, known in seen.items()]
     stamps = [_stamp(path) for path in seen]
     changed = [(path, known, data) for path, known, data in found if _is_new(known, data)]
+    listed = {path.parent for path in seen if path.name == EVERY}
     return _Look(
         differs=bool(changed),
-        is_doubtful=any(_is_doubtful(*each) for each in changed),
+        is_doubtful=any(_is_doubtful(*each) for each in changed if not _is_told(*each, listed)),
         stamps=tuple(stamp[:3] if stamp else None for stamp in stamps),
         rested=time.time() - max((stamp[3] for stamp in stamps if stamp), default=0) / 1e9,
     )
@@ -143,6 +144,11 @@ def _look(seen: Seen) -> _Look:
 
 def _is_new(known: Content | None, data: bytes | None) -> bool:
     return data != (known.data if known else None)
+
+
+def _is_told(path: Path, _: Content | None, data: bytes | None, listed: set[Path]) -> bool:
+    """Whether a folder's list of names says it all: which files there are, which are gone."""
+    return path.name == EVERY or (data is None and path.parent in listed)
 
 
 def _is_doubtful(path: Path, known: Content | None, data: bytes | None) -> bool:
