@@ -204,7 +204,7 @@ class Delivery:
     async def _rest(self, attempt: int, least: float) -> None:
         delay = least + self._policy.delay(attempt, self._chance())
         await self._bell.first_of(self._sleep(delay))
-        if isinstance(self.backend, Awaited):
+        if isinstance(self.backend, Awaited) and self._end is None:
             # now and then try all the same: the reason that people see may have changed
             await self._bell.first_of(self.backend.ready(), self._sleep(self._policy.longest_delay))
         while self._paused:

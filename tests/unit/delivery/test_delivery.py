@@ -342,6 +342,25 @@ async def test_drained_it_waits_for_nobody_where_files_keep_the_rest(
         assert delivery.lag == 1
 
 
+async def test_drained_it_does_not_wait_for_a_destination_to_come_back(
+    time: Time, tmp_path: Path
+) -> None:
+    class Away(Destination):
+        async def ready(self) -> None:
+            await asyncio.Event().wait()
+
+    async with Store(StoreSettings(path=tmp_path / "data", persist=True)) as store:
+        rig = Rig(store, Away(), time, tmp_path)
+        rig.backend.trouble = lambda _: Retryable("away")
+        delivery = await rig.start()
+        append(store, "a")
+        await time.pass_(60)  # the greeting is over
+        assert rig.backend.tries == 1
+        delivery.drain()
+        assert rig.task is not None
+        await asyncio.wait_for(rig.task, 10)
+
+
 async def test_drained_it_waits_for_the_backend_where_nothing_else_keeps_the_rest(rig: Rig) -> None:
     rig.backend.trouble = lambda _: Retryable("away")
     delivery = await rig.start()
