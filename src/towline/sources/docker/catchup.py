@@ -56,11 +56,6 @@ class CatchUp:
         self._last = position.seq - before
         return self._last
 
-    @property
-    def unsettled(self) -> bool:
-        """Whether another read is needed to know that this was all."""
-        return self.history.unsettled
-
     async def has_newest(self) -> bool:
         """Whether the log's last row is among those taken (or older than any that is wanted)."""
         newest = await self.history.newest()

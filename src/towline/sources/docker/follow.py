@@ -79,7 +79,7 @@ class Reading:
             while True:
                 if await self._running():
                     await self._while_it_runs()
-                elif not fresh and not catch_up.unsettled:
+                elif not fresh:
                     break
                 fresh = await catch_up()
         except NotFound:

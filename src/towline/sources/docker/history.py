@@ -38,11 +38,6 @@ class History:
         self._rest = b""
         self._unended = b""
 
-    @property
-    def unsettled(self) -> bool:
-        """Whether a last row without an end was seen once only."""
-        return self._rest != self._unended
-
     def cutter(self) -> Rows:
         """Cuts this container's streams into rows."""
         return TerminalRows(self._unended[HEADER:]) if self._terminal else FramedRows()
