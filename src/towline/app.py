@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from towline import __version__
 from towline.config.kinds import Surroundings
@@ -22,7 +22,7 @@ from towline.own_log import TOLD, StoreHandler
 from towline.pipeline.pipeline import Pipeline
 from towline.ports import Component, Queryable
 from towline.record import OriginType, record_id
-from towline.runtime.configuration import Configuration, Options
+from towline.runtime.configuration import Configuration, Followed, Options
 from towline.runtime.diff import Spec, Specs
 from towline.runtime.intake import Intake, PipelinePart, SourcePart
 from towline.runtime.planning import check, planned, routing
@@ -35,6 +35,10 @@ from towline.status import Reports, State
 from towline.store.log import Store
 from towline.store.upkeep import Ledger, Upkeep
 
+if TYPE_CHECKING:
+    from towline.config.git import GitSettings
+    from towline.gitops.sync import GitSync
+
 _log = logging.getLogger(__name__)
 
 
@@ -45,6 +49,8 @@ class Towline:
 
     def __init__(self, options: Options) -> None:
         self._configuration = Configuration(options, SOURCES, BACKENDS)
+        self._environment = options.environment
+        self._sync: GitSync | None = None
         self._router = Router()
         self._editing = asyncio.Lock()
         self._stop = asyncio.Event()
@@ -55,14 +61,38 @@ class Towline:
         `StoreError` or `StartError` when the data folder or the port cannot be had.
         """
         text, settings, problems = self._configuration.first()
-        async with Store(settings.store, memory=settings.upkeep.memory) as self.store:
-            if self.store.persistent:
-                self._configuration.at_home(self.store.path)
+        async with (
+            Store(settings.store, memory=settings.upkeep.memory) as store,
+            AsyncExitStack() as stack,
+        ):
+            if store.persistent:
+                self._configuration.at_home(store.path)
+            if settings.git:
+                settings, found = await self._follow(settings.git, settings, stack)
+                problems += found
+            self.store = store
             self._ledger = Ledger(self.store)
             pipeline = Pipeline(settings.pipeline)
             self._intake = Intake(self.store, pipeline, settings.device.id)
             with StoreHandler(partial(self._intake.tell, OriginType.SYSTEM)):
                 await self._serve(text, settings, problems)
+
+    async def _follow(
+        self, git: GitSettings, own: Settings, stack: AsyncExitStack
+    ) -> tuple[Settings, tuple[Problem, ...]]:
+        """Begin with the last commit that ran: no remote is waited for."""
+        from towline.runtime.following import following  # most follow no repository
+
+        self._sync = following(
+            git,
+            own,
+            self._configuration,
+            reload=self.reload_file,
+            tell=lambda text, level: self._intake.tell(OriginType.MANAGER, text, level),
+            environment=self._environment,
+        )
+        await stack.enter_async_context(self._sync)
+        return self._configuration.follow(Followed(self._sync.file, self._sync.root, own))
 
     async def _serve(
         self, text: bytes | None, settings: Settings, problems: tuple[Problem, ...]
@@ -73,14 +103,14 @@ class Towline:
                 self._reloader = Reloader(
                     tasks, self._configuration, self._reconciler, self, settings
                 )
-                with suppress(
-                    NotImplementedError, RuntimeError, ValueError
-                ):  # not in the main thread
-                    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hang_up)
+                self._listen_to_signals()
                 await self._begin(text, problems)
-                watching = tasks.create_task(self._watch())
+                watching = [tasks.create_task(self._watch())]
+                if self._sync:
+                    watching.append(tasks.create_task(self._sync.run(), name="git"))
                 await self._stop.wait()
-                watching.cancel()
+                for task in watching:
+                    task.cancel()
                 self._intake.tell(OriginType.SYSTEM, "Towline stops")
                 _log.info("Towline stops")
                 await self._reloader.stop()
@@ -110,7 +140,7 @@ class Towline:
         self._configuration.save_history()
 
     async def _watch(self) -> None:
-        async for _ in changes(lambda: self._configuration.files.seen, self._stop):
+        async for _ in changes(lambda: self._configuration.watched, self._stop):
             await asyncio.shield(self._reloader.attempt("file").decided)
 
     def _listen_to_signals(self) -> None:
@@ -199,6 +229,8 @@ class Towline:
             "configuration": self._configuration.health.as_json(),
             "store": self.store.health.as_json(),
         }
+        if self._sync:
+            found["git"] = self._sync.health.as_json() | {"git": self._sync.status()}
         for key, slot in self._reconciler.slots.items():
             if isinstance(slot.component, Reports):
                 found[key] = slot.component.health.as_json() | {"restarts": slot.restarts}
@@ -258,7 +290,9 @@ class Towline:
         await self._source_of(container_id).detach(container_id)
 
     async def reload(self) -> dict[str, Any]:
-        """Read the file again; `ConfigError` when it is at fault."""
+        """Read the file again; `ConfigError` when it is at fault. A repository is asked at once."""
+        if self._sync:
+            self._sync.wake()
         return await self._reload("api")
 
     async def _reload(self, actor: str) -> dict[str, Any]:

@@ -17,10 +17,10 @@ from typing import Any
 from tests.real.broker import free_port
 from tests.real.process import Process
 from tests.real.until import until
+from towline.config.git import GitSettings
 from towline.config.load import load
 from towline.config.settings import Secret
 from towline.errors import ConfigError, Problem
-from towline.gitops.settings import GitSettings
 from towline.gitops.sync import GitSync
 from towline.kinds import BACKENDS, SOURCES
 

@@ -28,7 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "live": STORED,
     "sources": STORED,
     "backends": SHARED | {"config", "broker"},
-    "runtime": STORED | {"broker", "delivery"},
+    "runtime": STORED | {"broker", "delivery", "gitops"},
     "api": STORED | {"delivery", "live", "runtime"},
     "gitops": SHARED | {"config"},
     "own_log": SHARED,

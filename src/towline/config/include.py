@@ -43,7 +43,8 @@ class _Here:
 class Reading:
     """One configuration while it is read.
 
-    `top` is the configuration folder: outside of it nothing is included and no secret looked for.
+    `top` is the configuration folder: outside of it nothing is included and no secret looked for,
+    but in the folder `private`.
     """
 
     def __init__(
@@ -52,11 +53,13 @@ class Reading:
         top: Path,
         environment: Mapping[str, str],
         warn: Callable[[Problem], None],
+        private: Path | None = None,
     ) -> None:
         self._read = read
         self._top = top
+        self._private = [private] if private else []
         self._env_var = env_var(environment)
-        self._encrypted = Keys(read, top, environment).tag
+        self._encrypted = Keys(read, private or top, environment).tag
         self._budget = Budget()
         self.secrets = Secrets(read, self._encrypted, warn)
 
@@ -67,7 +70,7 @@ class Reading:
 
     def _tree(self, text: Text, here: _Here, at: tuple[Any, ...]) -> Tree:
         tags: dict[str, Tag] = {
-            "!secret": self.secrets.tag(self._folders(here.folder)),
+            "!secret": self.secrets.tag([*self._folders(here.folder), *self._private]),
             "!env_var": self._env_var,
             "!encrypted": self._encrypted,
             "!include": lambda words, spot: self._include(here, words, spot),

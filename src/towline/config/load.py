@@ -36,6 +36,7 @@ def load(
     *,
     file: Path | None = None,
     folder: Path | None = None,
+    private: Path | None = None,
     environment: Mapping[str, str] = _NO_ENVIRONMENT,
     overrides: Overrides = _NO_OVERRIDES,
     read: Read = nothing,
@@ -46,7 +47,8 @@ def load(
     """Settings of a file's text, or `ConfigError` with every problem. None: there is no file.
 
     `folder` is the configuration folder, above which no secrets are looked for and out of which
-    nothing is included (default: the file's own). `read` gives the content of files; a `Files`
+    nothing is included (default: the file's own); `private` is one more folder for secrets and
+    keys, for a configuration that holds none. `read` gives the content of files; a `Files`
     also sees folders, links and rights. `warn` is told what is odd and yet can be used;
     `disk_size` tells how much the disk of a folder holds in all.
     """
@@ -54,7 +56,7 @@ def load(
     top = folder or own
     if top != own and top not in own.parents:
         own, top = own.absolute(), top.absolute()
-    reading = Reading(read, top, environment, warn)
+    reading = Reading(read, top, environment, warn, private)
     tree = reading.tree(read_text(_NO_FILE if text is None else text, str(file or "")), own)
     problems = [*tree.problems, *reading.secrets.problems]
     if not isinstance(tree.data, dict):
@@ -114,6 +116,7 @@ def _settings(found: dict[str, Any], secrets: frozenset[Secret]) -> Settings:
         routes=found["routes"],
         api=found["api"],
         probation=found["apply"]["watch"],
+        git=found.get("git"),
         tests=found["tests"],
         secrets=secrets,
     )

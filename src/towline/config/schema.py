@@ -29,6 +29,7 @@ from towline.config.fields import (
     text,
     whole,
 )
+from towline.config.git import SCHEMA as GIT
 from towline.config.kinds import Kinds
 from towline.config.match import match
 from towline.config.replacement import filler
@@ -47,7 +48,7 @@ from towline.config.trials import CASES
 
 DEFAULT_SOURCES: Final = {"docker": {"type": "docker"}}
 REDACTION_GROUPS: Final = ("tokens", "urls", "emails")
-RESTART: Final = frozenset({"store.path", "store.persist"})
+RESTART: Final = frozenset({"store.path", "store.persist", "git"})
 """Keys that count from the next start on."""
 
 SCOPES: Final = ("read", "operate", "admin")
@@ -276,6 +277,7 @@ def schema(sources: Kinds, backends: Kinds) -> Mapping:
                 ),
                 _api,
             ),
+            vol.Optional("git"): GIT,
             vol.Optional("tests", default=list): CASES,
         }
     )

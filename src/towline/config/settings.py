@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
+
+if TYPE_CHECKING:
+    from towline.config.git import GitSettings
 
 
 class Secret(str):
@@ -212,7 +215,8 @@ class Case:
 class Settings:
     """A whole configuration. `probation`: seconds after which a change is in force for good.
 
-    `secrets` are the values that tags gave, so that nothing made of them is shown.
+    `git`: the repository that is followed. `secrets` are the values that tags gave, so that nothing
+    made of them is shown.
     """
 
     device: Device
@@ -225,5 +229,6 @@ class Settings:
     routes: tuple[Route, ...]
     api: Api
     probation: float
+    git: GitSettings | None
     tests: tuple[Case, ...]
     secrets: frozenset[Secret] = field(repr=False, compare=False)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from towline.gitops.settings import GitSettings
+from towline.config.git import GitSettings
 
 _TOKEN: Final = "TOWLINE_GIT_TOKEN"
 _USER: Final = "TOWLINE_GIT_USER"

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from towline.config.git import masked
 from towline.errors import Problem, TowlineError
-from towline.gitops.settings import masked
 
 _LONGEST: Final = 300
 

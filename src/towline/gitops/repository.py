@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from towline.config.git import GitSettings
 from towline.gitops.access import Access, quoted
 from towline.gitops.command import REMOTE, Done, Git, Watch
 from towline.gitops.reasons import BranchGone, TooLarge, failure
-from towline.gitops.settings import GitSettings
 from towline.gitops.tree import Bounds, Entry, listing, refuse_unfit
 
 _WANTED: Final = "refs/towline/wanted"

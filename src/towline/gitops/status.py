@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Any
 
+from towline.config.git import GitSettings, masked
 from towline.config.problems import as_json
 from towline.errors import Problem
 from towline.gitops.repository import Commit
-from towline.gitops.settings import GitSettings, masked
 
 
 class Sync(StrEnum):

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Self
 
+from towline.config.git import GitSettings, masked
 from towline.errors import Problem
 from towline.gitops.access import Access
 from towline.gitops.checks import Verify, refuse_for, refuse_unusable, refuse_without
@@ -19,7 +20,6 @@ from towline.gitops.command import Git, passed_on
 from towline.gitops.pace import pause
 from towline.gitops.reasons import BranchGone, CommitRefused, Damaged, GitFailed, TooLarge
 from towline.gitops.repository import Commit, Mirror
-from towline.gitops.settings import GitSettings, masked
 from towline.gitops.status import WELL, Status, Sync
 from towline.gitops.tree import Bounds
 from towline.gitops.trees import CURRENT, Tree, Trees
@@ -125,7 +125,8 @@ class GitSync:
                 failures = 0 if await self._sync(again=False) else failures + 1
             delay = pause(self._settings.interval, failures, self._chance())
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), delay)
+                async with asyncio.timeout(delay):  # wait_for of 3.11 may swallow a cancellation
+                    await self._woken.wait()
 
     async def sync_now(self) -> dict[str, Any]:
         """Sync at once, and give a commit that was refused another chance; the status then."""

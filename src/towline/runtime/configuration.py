@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from towline.config.environment import Overrides
-from towline.config.files import Files
+from towline.config.files import Files, Seen
 from towline.config.kinds import Kinds
 from towline.config.load import load
 from towline.config.settings import Settings
@@ -25,6 +25,10 @@ from towline.status import Health, State
 _log = logging.getLogger(__name__)
 LAST_GOOD: Final = "last-good.yaml"
 HISTORY: Final = "config-history"
+_OWN: Final = Problem(
+    code="restart_required",
+    text="git, store.path and store.persist belong in the file that Towline was started with",
+)
 _MINIMAL: Final = "version: 1\nsources: {}\n"
 
 
@@ -37,11 +41,21 @@ class Options:
     overrides: Overrides
 
 
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """A file that is followed, the folder of its configuration, and what the own file said."""
+
+    file: Path
+    root: Path
+    own: Settings
+
+
 class Configuration:
     """The file and what became of it.
 
     `files` are those the last reading asked for, which the watcher compares with. `health` is up
-    when what runs is what the file says.
+    when what runs is what the file says. Where a repository is followed, the own file counts until
+    the followed one is there; `git:` and secrets are in it all the time.
     """
 
     def __init__(self, options: Options, sources: Kinds, backends: Kinds) -> None:
@@ -49,6 +63,7 @@ class Configuration:
         self._sources = sources
         self._backends = backends
         self._folder: Path | None = None
+        self._followed: Followed | None = None
         self.files = Files()
         self.health = Health()
         self.history = History(None)
@@ -57,7 +72,7 @@ class Configuration:
     @property
     def name(self) -> str:
         """The file's name, for people."""
-        return str(self._options.file or "none: defaults and environment")
+        return str(self._file or "none: defaults and environment")
 
     @property
     def is_well(self) -> bool:
@@ -92,13 +107,77 @@ class Configuration:
         files = Files()
         try:
             text = self._read(files)
-            return text, self._settings(text, files)
+            return text, self._effective(self._settings(text, files), files)
         finally:
             self.files = files
 
     def settings(self, text: bytes | str | None) -> Settings:
         """What a text says, as if it stood in the file; `ConfigError` with every problem."""
+        followed = self._in_force
+        if followed and text is not None:
+            return self._of(followed, text, Files())
         return self._settings(text, Files())
+
+    def follow(self, followed: Followed) -> tuple[Settings, tuple[Problem, ...]]:
+        """From now on a file of a repository counts: what to begin with, and its problems."""
+        self._followed = followed
+        try:
+            return self._effective(followed.own, self.files), ()
+        except ConfigError as exc:
+            return followed.own, exc.problems
+
+    def verify(self, file: Path, root: Path) -> tuple[Problem, ...]:
+        """What is wrong with a file that is to be followed next."""
+        if self._followed is None:
+            return ()
+        try:
+            self._of(replace(self._followed, file=file, root=root), file.read_bytes(), Files())
+        except ConfigError as exc:
+            return exc.problems
+        return ()
+
+    @property
+    def watched(self) -> Seen:
+        """The files that people edit: those of a repository change by commits alone."""
+        seen = self.files.seen
+        if self._followed is None:
+            return seen
+        root = self._followed.root
+        return {path: content for path, content in seen.items() if root not in path.parents}
+
+    @property
+    def _in_force(self) -> Followed | None:
+        """What is followed, once it is there."""
+        followed = self._followed
+        return followed if followed and followed.file.is_file() else None
+
+    def _effective(self, own: Settings, files: Files) -> Settings:
+        """What counts: the followed file where there is one."""
+        followed = self._followed
+        text = files.read(followed.file) if followed else None
+        if followed is None or text is None:
+            return own
+        # another `git:` than at the start is for the reloader to refuse
+        return replace(self._of(followed, text, files), git=own.git)
+
+    def _of(self, followed: Followed, text: bytes | str, files: Files) -> Settings:
+        """What a followed text says; the own file gives the device's id and the data folder."""
+        own, options = followed.own, self._options
+        found = load(
+            text,
+            self._sources,
+            self._backends,
+            file=followed.file,
+            folder=followed.root,
+            private=options.file.absolute().parent if options.file else None,
+            environment={**options.environment, "LOG_DIR": str(own.store.path)},
+            overrides=options.overrides,
+            read=files,
+            host_name=own.device.id,
+        )
+        if found.git or found.store != own.store:
+            raise ConfigError([replace(_OWN, file=str(followed.file))])
+        return replace(found, git=own.git)
 
     def _read(self, files: Files) -> bytes | None:
         file = self._options.file
@@ -113,7 +192,7 @@ class Configuration:
 
     def tried(self, text: bytes, called: str = "") -> Settings:
         """The same of a text from elsewhere: problems name it `called`."""
-        own = str(self._options.file or "")
+        own = str(self._file or "")
         try:
             return self.settings(text)
         except ConfigError as exc:
@@ -138,10 +217,15 @@ class Configuration:
 
     def text(self) -> str:
         """The file as it stands; empty without one."""
-        file = self._options.file
+        file = self._file
         with suppress(OSError):
             return file.read_bytes().decode("utf-8", "replace") if file else ""
         return ""
+
+    @property
+    def _file(self) -> Path | None:
+        """The file that counts."""
+        return self._in_force.file if self._in_force else self._options.file
 
     def replace(self, text: bytes, etag: str) -> None:
         """Put another text in the file, if it still is the one that `etag` names.
@@ -149,6 +233,8 @@ class Configuration:
         `EditError` when it is not, or cannot be written; `ConfigError` when the text is at fault.
         """
         file = self._options.file
+        if self._followed is not None:
+            raise EditError("read_only", "the configuration follows a repository: commit to it")
         if file is None:
             raise EditError("no_file", "Towline runs without a file: start it with --config FILE")
         try:

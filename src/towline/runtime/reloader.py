@@ -22,6 +22,7 @@ _RESTART: Final = Problem(
     text="store.path and store.persist change at a restart only",
     path=("store",),
 )
+_GIT: Final = Problem(code="restart_required", text="git changes at a restart only", path=("git",))
 
 
 class Owner(Protocol):
@@ -127,6 +128,8 @@ class Reloader:
             text, settings = await asyncio.to_thread(self._configuration.load)
             if settings.store != self.settings.store:
                 raise ConfigError([_RESTART])  # noqa: TRY301 - refused like any other fault
+            if settings.git != self.settings.git:
+                raise ConfigError([_GIT])  # noqa: TRY301 - the same
         except ConfigError as exc:
             return self._told(Refused(exc.problems), actor)
         before = healthy(self._owner.status())

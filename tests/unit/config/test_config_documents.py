@@ -26,7 +26,7 @@ SHIPPED = ROOT / "config" / "towline.yaml"
 EXAMPLES = sorted(
     file for file in (ROOT / "config" / "examples").glob("*.yaml") if file.name != "secrets.yaml"
 )
-SECRETS = b"mqtt_password: x\ngrafana_token_hash: " + b"0a" * 32 + b"\n"
+SECRETS = b"mqtt_password: x\ngit_token: y\ngrafana_token_hash: " + b"0a" * 32 + b"\n"
 
 
 def known() -> dict[str, Any]:

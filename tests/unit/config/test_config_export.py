@@ -125,7 +125,7 @@ def test_defaults_and_examples_fit_their_own_shape() -> None:
 def test_what_counts_from_the_next_start_on_is_marked() -> None:
     marked = {path for path, shape in properties(SCHEMA) if shape.get("x-restart-required")}
     assert marked == {f".{key}" for key in RESTART}
-    assert {key.partition(".")[2] for key in RESTART} == set(Store.__dataclass_fields__)
+    assert {"git", *(f"store.{name}" for name in Store.__dataclass_fields__)} == RESTART
 
 
 def test_the_annotated_file_fits_with_all_that_is_switched_off_switched_on() -> None:

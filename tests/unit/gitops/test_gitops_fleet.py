@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from towline.gitops.settings import SCHEMA
+from towline.config.git import SCHEMA
 
 ROOT = Path(__file__).parents[3]
 FLEET = ROOT / "config" / "examples" / "fleet"

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from towline.config.git import GitSettings
 from towline.config.settings import Secret
 from towline.errors import Problem
 from towline.gitops.access import Access, quoted
 from towline.gitops.command import passed_on
 from towline.gitops.pace import pause
 from towline.gitops.repository import Commit
-from towline.gitops.settings import GitSettings
 from towline.gitops.status import Status, Sync
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import voluptuous as vol
 
+from towline.config.git import SCHEMA, GitSettings, masked
 from towline.config.settings import Secret
-from towline.gitops.settings import SCHEMA, GitSettings, masked
 
 HTTPS = "https://git.example.org/fleet.git"
 

@@ -13,6 +13,7 @@ from towline.config.compound import Into, Mapping
 from towline.config.faults import Fault, expected
 from towline.config.fields import duration, plain, secret, some_text, template, text
 from towline.config.settings import Secret
+from towline.config.shapes import TEXT, shaped, words
 
 LEAST_INTERVAL: Final = 5.0
 
@@ -60,6 +61,7 @@ def masked(url: str) -> str:
     return _PASSWORD.sub(r"\1:***@", url)
 
 
+@shaped(TEXT)
 def _address(value: Any) -> str:
     """An address that git can fetch from; a password in it is refused: it would be shown."""
     found = plain(some_text(value))
@@ -89,6 +91,7 @@ def _host(url: str) -> str | None:
     return None if (parts.hostname or "-").startswith("-") else parts.hostname
 
 
+@shaped(TEXT)
 def _branch(value: Any) -> str:
     found = plain(some_text(value))
     if _BAD_IN_BRANCH.search(found) or len(found) > 200:
@@ -96,6 +99,7 @@ def _branch(value: Any) -> str:
     return found
 
 
+@shaped(TEXT)
 def _path(value: Any) -> str:
     found = str(template("device")(value))
     parts = found.split("/")
@@ -105,6 +109,7 @@ def _path(value: Any) -> str:
     return found
 
 
+@shaped(words(r"\d{1,9}(?:\.\d{1,6})? ?(?:ms|s|m|h|d)"))
 def _interval(value: Any) -> float:
     seconds = duration(value)
     if not LEAST_INTERVAL <= seconds <= 86400:
