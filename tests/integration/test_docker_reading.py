@@ -117,6 +117,16 @@ async def test_a_driver_that_keeps_nothing_is_said_once_and_shown(
     assert len(warnings) == 1
 
 
+async def test_the_local_driver_is_read_like_any_other(
+    watch: Watch, containers: Containers
+) -> None:
+    script = "echo a; head -c 40000 /dev/zero | tr '\\0' x; echo; echo b; printf end"
+    containers.run(script, name="local", log_driver="local")
+    async with watch.running():
+        assert await watch.until_ended("local") == ["a", "x" * 40_000, "b", "end"]
+    assert watch.shown("local")["log"]["rotated"]
+
+
 async def test_bytes_come_through_as_docker_keeps_them(
     watch: Watch, containers: Containers
 ) -> None:

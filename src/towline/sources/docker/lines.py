@@ -11,7 +11,7 @@ from time import strptime
 from typing import Final
 
 from towline.record import Line, time_text
-from towline.sources.docker.frames import HEADER, STDERR, TEXT, TIME
+from towline.sources.docker.frames import HEADER, PART, STDERR, TEXT, TIME
 
 MAX_LINE: Final = 1 << 20
 """Characters of a joined line; a longer one is handed on in pieces marked `partial`."""
@@ -26,13 +26,19 @@ _PARTIAL = ',"partial":true'
 
 @dataclass(slots=True)
 class _Parts:
-    """A line being joined: its first and last row, the first one's time, its texts so far."""
+    """A line being joined: its first and last row, the first one's time, its texts so far.
+
+    `short`: the last part is less than Docker cuts off, so a row of another time does not belong to
+    it. A container that ended within a line leaves such a part; so does, behind every long line,
+    the driver `local` of Docker 20.10, which forgets the newline.
+    """
 
     first: int
     time: str
     timestamp: int
     last: int = 0
     size: int = 0
+    short: bool = False
     texts: list[str] = field(default_factory=list)
 
 
@@ -89,6 +95,9 @@ class Lines:
             except (ValueError, IndexError, KeyError):
                 text, at, timestamp = self._odd(row)
                 moment = ""
+            parts = self._open.get(stderr)
+            if parts is not None and parts.short and parts.time != at:
+                add(self._close(stderr, ""))
             if line := self._join(text, at, timestamp, stderr, seq):
                 add(line)
         self.seq, self._second, self._ms = seq, second, ms
@@ -113,6 +122,7 @@ class Lines:
             parts = self._open[stderr] = _Parts(seq, at, timestamp)
         whole = text.endswith("\n")
         parts.last = seq
+        parts.short = len(text.encode()) < PART
         parts.texts.append(text[:-1] if whole else text)
         parts.size += len(text)
         if whole or parts.size >= MAX_LINE:

@@ -124,10 +124,21 @@ def test_a_terminals_carriage_return_belongs_to_the_end_of_the_line() -> None:
 
 
 def test_a_line_has_the_time_of_its_first_part_and_the_number_of_its_last() -> None:
-    rows = [row(b"a", ns=1), row(b"other\n", ns=5, stderr=True), row(b"b\n", ns=9)]
+    rows = [row(b"a", ns=1), row(b"other\n", ns=5, stderr=True), row(b"b\n", ns=1)]
     other, line = Lines().feed(rows)
     assert (other.text, other.seq) == ("other", 2)
     assert (line.text, line.seq, line.time) == ("ab", 3, time_text(START + 1))
+
+
+def test_a_short_part_ends_the_line_where_the_next_row_has_another_time() -> None:
+    rows = [row(b"$ exit", ns=1), row(b"err\n", ns=2, stderr=True), row(b"again\n", ns=3)]
+    assert lines_of(rows) == [("err", True, 2), ("$ exit", False, 1), ("again", False, 3)]
+
+
+def test_a_full_part_goes_on_whatever_the_next_rows_time() -> None:
+    part = b"x" * 16_384  # journald stamps each part
+    rows = [row(part, ns=1), row(part, ns=2), row(b"end\n", ns=3)]
+    assert lines_of(rows) == [("x" * 32_768 + "end", False, 3)]
 
 
 def test_a_line_without_end_is_handed_on_in_pieces() -> None:
