@@ -16,7 +16,7 @@ from towline.config.watch import changes
 from towline.delivery.dead import DeadLetters
 from towline.delivery.delivery import Delivery
 from towline.delivery.router import Router
-from towline.errors import ConfigError, NotFound, Problem, StartError
+from towline.errors import ConfigError, NotFound, Problem, StartError, sole
 from towline.kinds import BACKENDS, SOURCES
 from towline.own_log import TOLD, StoreHandler
 from towline.pipeline.pipeline import Pipeline
@@ -114,8 +114,10 @@ class Towline:
                 self._intake.tell(OriginType.SYSTEM, "Towline stops")
                 _log.info("Towline stops")
                 await self._reloader.stop()
-        except* StartError as group:
-            raise group.exceptions[0] from group
+        except BaseExceptionGroup as group:
+            if (failure := sole(group, StartError)) is None:
+                raise
+            raise failure from group
 
     def stop(self) -> None:
         """Let `run` come to an end; what is held is delivered first."""

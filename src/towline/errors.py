@@ -22,6 +22,9 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
+
+E = TypeVar("E", bound=Exception)
 
 
 class TowlineError(Exception):
@@ -141,3 +144,16 @@ class Declined(ClientError):
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)
         self.code = code
+
+
+def sole(group: BaseExceptionGroup[BaseException], kind: type[E]) -> E | None:
+    """The error of a kind, when a task group failed for nothing else.
+
+    For `except BaseExceptionGroup`: what is raised within `except*` comes wrapped in another
+    group, depending on the patch level of Python 3.11.
+    """
+    wanted, others = group.split(kind)
+    found: BaseException | None = wanted
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found if others is None and isinstance(found, kind) else None

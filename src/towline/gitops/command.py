@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from towline.errors import sole
 from towline.gitops.reasons import Damaged, GitFailed, TooLarge, reason, scrubbed
 
 LOCAL: Final = 60.0
@@ -108,8 +109,10 @@ class Git:
                 code = await process.wait()
                 if watching:
                     watching.cancel()
-        except* GitFailed as group:
-            raise group.exceptions[0] from None
+        except BaseExceptionGroup as group:
+            if (failure := sole(group, GitFailed)) is None:
+                raise
+            raise failure from None
         text = said.result().decode("utf-8", "replace")
         return Done(code, out.result(), scrubbed(text, self._secrets))
 
