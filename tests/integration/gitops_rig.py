@@ -6,6 +6,7 @@ import base64
 import getpass
 import os
 import shutil
+import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -329,10 +330,17 @@ class Sshd:
 
     def _start(self) -> None:
         self._process.start()
-        log = self.folder / "sshd.log"
         before = self._process.pid
-        until(lambda: "Server listening" in log.read_text() or not self._process.running, 10)
+        until(lambda: self._answers() or not self._process.running, 30)
         assert self._process.running, f"{before}: {self._process.tail()}"
+
+    def _answers(self) -> bool:
+        # its log still says of an earlier start that it listens
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), 5) as connection:
+                return connection.recv(4) == b"SSH-"
+        except OSError:
+            return False
 
     def _key(self, name: str) -> None:
         command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", name]
