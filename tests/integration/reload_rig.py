@@ -18,11 +18,10 @@ from typing import Any, Final
 import httpx
 
 from tests.integration.reload_saves import Saving
-from tests.integration.reload_watchers import Viewer, messages, numbers, sockets_to
+from tests.integration.reload_watchers import Subscriber, Viewer, numbers, sockets_to
 from tests.real.broker import Broker, free_port
 from tests.real.containers import Containers
 from tests.real.engine import Engine
-from tests.real.listener import Listener
 from tests.real.until import auntil
 from towline.app import Towline
 from towline.config.environment import Overrides
@@ -92,7 +91,7 @@ class Rig:
     towline: Towline
     text: Text
     saving: Saving
-    listener: Listener
+    subscriber: Subscriber
     engine: Engine
     containers: Containers
     viewer: Viewer = field(init=False)
@@ -162,7 +161,7 @@ class Rig:
 
     def arrived(self, *topics: str) -> list[int]:
         """The numbers on these topics, in order of arrival."""
-        return numbers(messages(self.listener, [f"{self.text.base}/{topic}" for topic in topics]))
+        return self.subscriber.numbers(*(f"{self.text.base}/{topic}" for topic in topics))
 
     async def flowing(self, topic: str = "kept", more: int = 100) -> None:
         """Until that many further numbers have come on a topic."""
@@ -233,7 +232,7 @@ async def counting(
     overrides = Overrides(data=str(folder / "data"))
     towline = Towline(Options(file=file, environment={}, overrides=overrides))
     with broker.listen(f"{base}/#") as listener:
-        rig = Rig(towline, text, saving, listener, engine, containers)
+        rig = Rig(towline, text, saving, Subscriber(listener), engine, containers)
         try:
             async with asyncio.TaskGroup() as tasks:
                 rig.task = tasks.create_task(towline.run())

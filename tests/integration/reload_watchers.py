@@ -68,12 +68,21 @@ def numbers(rows: Iterable[str]) -> list[int]:
     return [int(row.split()[1]) for row in rows if row.startswith("line ")]
 
 
-def messages(listener: Listener, topics: Iterable[str]) -> list[str]:
-    """The lines of logs that were published on topics, singly or in batches."""
-    wanted = {form for topic in topics for form in (topic, topic + "/batch")}
-    found: list[str] = []
-    for message in list(listener.messages):
-        if message.topic in wanted:
-            body = message.json()
-            found += [row["message"] for row in body.get("logs", [body])]
-    return found
+class Subscriber:
+    """What an MQTT subscriber has heard: numbers by topic; each message is looked at once."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._looked_at = 0
+        self._heard: list[tuple[str, list[int]]] = []
+
+    def numbers(self, *topics: str) -> list[int]:
+        """The numbers on these topics, singly or in batches, in order of arrival."""
+        messages = self._listener.messages
+        while self._looked_at < len(messages):
+            message = messages[self._looked_at]
+            body = message.json() if message.payload.startswith(b"{") else {}
+            rows = [row["message"] for row in body.get("logs", [body] if "message" in body else [])]
+            self._heard.append((message.topic.removesuffix("/batch"), numbers(rows)))
+            self._looked_at += 1
+        return [number for topic, found in self._heard if topic in topics for number in found]

@@ -8,12 +8,23 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.reload_rig import APPLIED, BATCH, PATIENCE, REFUSED, Rig, counting
-from tests.real.broker import Broker
+from tests.integration.reload_rig import (
+    APPLIED,
+    BATCH,
+    PATIENCE,
+    REFUSED,
+    Rig,
+    counting,
+    has_begun,
+)
+from tests.real.broker import Broker, free_port
 from tests.real.containers import Containers
 from tests.real.engine import Engine
 from tests.real.until import auntil
+from towline.app import Towline
+from towline.config.environment import Overrides
 from towline.config.watch import DEBOUNCE
+from towline.runtime.configuration import Options
 
 HELD = 1.6 * DEBOUNCE
 """Seconds for which a file stays in a state that must not be taken: long enough to be taken."""
@@ -133,6 +144,21 @@ async def test_a_broken_file_is_refused_and_mended_it_is_applied(
         rig.untouched(before)
         await rig.complete()
         assert rig.outcomes() == [REFUSED, APPLIED]
+
+
+async def test_a_start_with_a_broken_file_goes_on_once_that_is_mended(tmp_path: Path) -> None:
+    file = tmp_path / "towline.yaml"
+    file.write_text("version: 1\nsorces: {}\n")
+    overrides = Overrides(data=str(tmp_path / "data"), listen=f"127.0.0.1:{free_port()}")
+    towline = Towline(Options(file=file, environment={}, overrides=overrides))
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(towline.run())
+        await auntil(lambda: has_begun(towline), PATIENCE)
+        assert "sorces" in towline.status()["configuration"]["reason"]
+        file.write_text("version: 1\nsources: {demo: {type: demo}}\n")
+        await auntil(lambda: "sources.demo" in towline.parts(), PATIENCE)
+        assert towline.status()["configuration"]["state"] == "up"
+        towline.stop()
 
 
 async def test_two_hundred_edits_are_taken_in_few_steps_and_the_last_one_stands(
