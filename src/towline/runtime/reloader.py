@@ -83,7 +83,7 @@ class Reloader:
         self._owner = owner
         self._turn = asyncio.Lock()
         self._hurry = asyncio.Event()
-        self._waiting = 0
+        self._waiting: dict[str, Attempt] = {}
         self._stopping = False
         self._trial: _Trial | None = None
 
@@ -100,17 +100,22 @@ class Reloader:
             await self._reconciler.apply({})
 
     def attempt(self, actor: str) -> Attempt:
-        """Read the file again and bring it into force; no attempt begins before the last ended."""
+        """Read the file again and bring it into force; no attempt begins before the last ended.
+
+        Whoever asks while an attempt of his waits has that one: it will see what he sees.
+        """
+        if actor in self._waiting:
+            return self._waiting[actor]
         decided: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._waiting += 1
-        self._hurry.set()
         ended = self._tasks.create_task(self._take_turn(actor, decided), name=f"reload by {actor}")
-        return Attempt(decided, ended)
+        self._waiting[actor] = Attempt(decided, ended)
+        self._hurry.set()
+        return self._waiting[actor]
 
     async def _take_turn(self, actor: str, decided: asyncio.Future[Outcome]) -> Outcome:
         try:
             async with self._turn:
-                self._waiting -= 1
+                del self._waiting[actor]
                 if self._stopping:
                     _settle(decided, _STOPPING)
                     return _STOPPING

@@ -131,6 +131,19 @@ async def test_attempts_at_the_same_time_come_one_after_the_other(world: World) 
     ]
 
 
+async def test_a_storm_of_requests_is_one_attempt_and_one_that_waits(world: World) -> None:
+    world.holding.add("one")
+    world.says("two")
+    attempts = [world.reloader.attempt("storm")]
+    await world.diary.has("drain a=one")
+    world.says("three")
+    attempts += [world.reloader.attempt("storm") for _ in range(100)]
+    assert len({attempt.ended for attempt in attempts}) == 2
+    world.holding.clear()
+    await asyncio.wait_for(attempts[-1].ended, 10)
+    assert world.runs == "three"
+
+
 async def test_what_waits_when_all_stops_is_refused_and_starts_nothing(world: World) -> None:
     world.holding.add("one")
     world.says("two")
