@@ -1,4 +1,4 @@
-"""The program: the only place that knows every concrete class, the environment and the folders."""
+"""The program: what is put together once, the way from start to stop, what the API asks."""
 
 from __future__ import annotations
 
@@ -10,30 +10,28 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from towline import __version__
-from towline.config.kinds import Surroundings
 from towline.config.settings import Device, Settings
 from towline.config.watch import changes
-from towline.delivery.dead import DeadLetters
-from towline.delivery.delivery import Delivery
 from towline.delivery.router import Router
-from towline.errors import ConfigError, NotFound, Problem, StartError, sole
+from towline.errors import ConfigError, Problem, StartError, sole
 from towline.kinds import BACKENDS, SOURCES
 from towline.own_log import TOLD, StoreHandler
+from towline.parts import Ground, build
 from towline.pipeline.pipeline import Pipeline
-from towline.ports import Component, Queryable
-from towline.record import OriginType, record_id
+from towline.ports import Component
+from towline.record import OriginType
 from towline.runtime.configuration import Configuration, Followed, Options
-from towline.runtime.diff import Spec, Specs
-from towline.runtime.intake import Intake, PipelinePart, SourcePart
+from towline.runtime.diff import Specs
+from towline.runtime.intake import Intake
+from towline.runtime.overview import Overview
 from towline.runtime.planning import check, planned, routing
-from towline.runtime.reconcile import Lookup, Reconciler
+from towline.runtime.reconcile import Reconciler
 from towline.runtime.reload import Applied, Outcome, Refused
 from towline.runtime.reloader import Reloader
-from towline.runtime.routes import RoutesPart
 from towline.runtime.specs import specs
-from towline.status import Reports, State
+from towline.status import State
 from towline.store.log import Store
-from towline.store.upkeep import Ledger, Upkeep
+from towline.store.upkeep import Ledger
 
 if TYPE_CHECKING:
     from towline.config.git import GitSettings
@@ -51,7 +49,6 @@ class Towline:
         self._configuration = Configuration(options, SOURCES, BACKENDS)
         self._environment = options.environment
         self._sync: GitSync | None = None
-        self._router = Router()
         self._editing = asyncio.Lock()
         self._stop = asyncio.Event()
 
@@ -71,7 +68,6 @@ class Towline:
                 settings, found = await self._follow(settings.git, settings, stack)
                 problems += found
             self.store = store
-            self._ledger = Ledger(self.store)
             pipeline = Pipeline(settings.pipeline)
             self._intake = Intake(self.store, pipeline, settings.device.id)
             with StoreHandler(partial(self._intake.tell, OriginType.SYSTEM)):
@@ -99,7 +95,8 @@ class Towline:
     ) -> None:
         try:
             async with asyncio.TaskGroup() as tasks:
-                self._reconciler = Reconciler(tasks, self._build)
+                self._reconciler = Reconciler(tasks, partial(build, self._ground()))
+                self._overview = Overview(self._reconciler)
                 self._reloader = Reloader(
                     tasks, self._configuration, self._reconciler, self, settings
                 )
@@ -118,6 +115,16 @@ class Towline:
             if (failure := sole(group, StartError)) is None:
                 raise
             raise failure from group
+
+    def _ground(self) -> Ground:
+        return Ground(
+            towline=self,
+            store=self.store,
+            intake=self._intake,
+            ledger=Ledger(self.store),
+            router=Router(),
+            settings=lambda: self._settings,
+        )
 
     def stop(self) -> None:
         """Let `run` come to an end; what is held is delivered first."""
@@ -179,41 +186,6 @@ class Towline:
         else:
             _log.error("configuration not applied", extra={"outcome": str(outcome), **TOLD})
 
-    def _build(self, spec: Spec, lookup: Lookup) -> Component:
-        """The component of a spec: nothing is opened yet."""
-        room, _, name = spec.key.partition(".")
-        config: Any = spec.config
-        around = Surroundings(
-            device=self._settings.device,
-            lookup=lookup,
-            checkpoints=self.store.checkpoints,
-            max_age=self._settings.upkeep.max_age,
-        )
-        match room:
-            case "brokers":
-                from towline.broker.connection import Connection  # paho costs 3 MB
-
-                return Connection(name, config.own, config.device.id)
-            case "backends":
-                backend = BACKENDS[config.type].open(name, config.config, around)
-                dead = DeadLetters(self.store.path / "dead", name)
-                return Delivery(name, backend, self.store, self._router, dead)
-            case "sources":
-                entry = config.own
-                source = SOURCES[entry.type].open(name, entry.config, around)
-                return SourcePart(source, self._intake.emit, self._ledger)
-            case "pipeline":
-                return PipelinePart(self._intake, config)
-            case "routes":
-                return RoutesPart(self._router, config)
-            case "retention":
-                return Upkeep(self.store, self._ledger, config)
-            case _:
-                from towline.api.server import ApiServer
-
-                before = self._reconciler.component("api")
-                return ApiServer(config[1], self, before=before)
-
     # what the API asks: towline.api.ports.Towline
 
     @property
@@ -233,15 +205,11 @@ class Towline:
         }
         if self._sync:
             found["git"] = self._sync.health.as_json() | {"git": self._sync.status()}
-        for key, slot in self._reconciler.slots.items():
-            if isinstance(slot.component, Reports):
-                found[key] = slot.component.health.as_json() | {"restarts": slot.restarts}
-        return found
+        return found | self._overview.status()
 
     def parts(self) -> dict[str, Component]:
-        """The running components by key: what a reload has not touched is the very same object."""
-        slots = self._reconciler.slots.items()
-        return {key: slot.component for key, slot in slots if slot.component is not None}
+        """The running components by key."""
+        return self._overview.parts()
 
     def ready(self) -> bool:
         """Whether every enabled component is up."""
@@ -249,47 +217,29 @@ class Towline:
 
     def containers(self) -> list[dict[str, Any]]:
         """Containers that sources know."""
-        return [row for source in self._docker() for row in source.containers()]
+        return self._overview.containers()
 
     def sources(self) -> list[dict[str, Any]]:
         """Sources and how they are."""
-        return [
-            {"name": name, "type": entry.type, **self._health(f"sources.{name}")}
-            for name, entry in self._settings.sources.items()
-        ]
+        return self._overview.sources(self._settings)
 
     def backends(self) -> list[dict[str, Any]]:
         """Backends, how they are and how far they got."""
-        rows = []
-        for name, entry in self._settings.backends.items():
-            delivery = self._reconciler.component(f"backends.{name}")
-            if isinstance(delivery, Delivery):
-                about = {
-                    "name": name,
-                    "type": entry.type,
-                    "queryable": isinstance(delivery.backend, Queryable),
-                    "cursor": record_id(delivery.cursor),
-                    "lag": delivery.lag,
-                }
-                rows.append(about | delivery.health.as_json())
-        return rows
+        return self._overview.backends(self._settings)
 
     def backend(self, name: str) -> object:
         """The running backend of a name."""
-        delivery = self._reconciler.component(f"backends.{name}")
-        if not isinstance(delivery, Delivery):
-            raise NotFound(f"no backend {name!r}")
-        return delivery.backend
+        return self._overview.delivery(name).backend
 
     async def attach(
         self, container_id: str, service_id: int | None, service_name: str | None
     ) -> None:
         """Read a container's log whatever the file says."""
-        await self._source_of(container_id).attach(container_id, service_id, service_name)
+        await self._overview.source_of(container_id).attach(container_id, service_id, service_name)
 
     async def detach(self, container_id: str) -> None:
         """Stop reading a container's log."""
-        await self._source_of(container_id).detach(container_id)
+        await self._overview.source_of(container_id).detach(container_id)
 
     async def reload(self) -> dict[str, Any]:
         """Read the file again; `ConfigError` when it is at fault. A repository is asked at once."""
@@ -331,23 +281,3 @@ class Towline:
     def config_history(self) -> list[dict[str, Any]]:
         """How attempts to change the configuration ended, newest first."""
         return self._configuration.history.entries
-
-    def _health(self, key: str) -> dict[str, Any]:
-        component = self._reconciler.component(key)
-        return component.health.as_json() if isinstance(component, Reports) else {}
-
-    def _docker(self) -> list[Any]:
-        """Running sources of containers."""
-        parts = [
-            slot.component
-            for key, slot in self._reconciler.slots.items()
-            if key.startswith("sources.")
-        ]
-        found = [part.source for part in parts if isinstance(part, SourcePart)]
-        return [source for source in found if hasattr(source, "containers")]
-
-    def _source_of(self, container_id: str) -> Any:
-        for source in self._docker():
-            if source.knows(container_id):
-                return source
-        raise NotFound(f"no container {container_id!r}")

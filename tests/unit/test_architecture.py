@@ -35,6 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "client": SHARED,
     "kinds": {"config", "sources", "backends"},
     "commands": STORED | {"client", "kinds", "runtime"},
+    "parts": {"*"},
     "app": {"*"},
     "library": {"*"},
     "cli": {"*"},

@@ -1,0 +1,99 @@
+"""What each spec becomes. A new part of Towline is a function and a line of `PARTS` here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from towline.api.ports import Towline
+from towline.config.kinds import Surroundings
+from towline.config.settings import Settings
+from towline.delivery.dead import DeadLetters
+from towline.delivery.delivery import Delivery
+from towline.delivery.router import Router
+from towline.kinds import BACKENDS, SOURCES
+from towline.ports import Component
+from towline.runtime.diff import Spec
+from towline.runtime.intake import Intake, PipelinePart, SourcePart
+from towline.runtime.reconcile import Lookup
+from towline.runtime.routes import RoutesPart
+from towline.store.log import Store
+from towline.store.upkeep import Ledger, Upkeep
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What parts stand on: it outlives every one of them, whatever a reload changes."""
+
+    towline: Towline
+    store: Store
+    intake: Intake
+    ledger: Ledger
+    router: Router
+    settings: Callable[[], Settings]
+
+    def around(self, lookup: Lookup) -> Surroundings:
+        """What a source or a backend is given."""
+        settings = self.settings()
+        return Surroundings(
+            device=settings.device,
+            lookup=lookup,
+            checkpoints=self.store.checkpoints,
+            max_age=settings.upkeep.max_age,
+        )
+
+
+def build(ground: Ground, spec: Spec, lookup: Lookup) -> Component:
+    """The component of a spec: nothing is opened yet. `lookup` finds others by key."""
+    room, _, name = spec.key.partition(".")
+    return PARTS[room](ground, name, spec.config, lookup)
+
+
+def _api(ground: Ground, name: str, config: Any, lookup: Lookup) -> Component:
+    from towline.api.server import ApiServer
+
+    _, settings = config
+    return ApiServer(settings, ground.towline, before=lookup("api"))
+
+
+def _backend(ground: Ground, name: str, config: Any, lookup: Lookup) -> Component:
+    backend = BACKENDS[config.type].open(name, config.config, ground.around(lookup))
+    dead = DeadLetters(ground.store.path / "dead", name)
+    return Delivery(name, backend, ground.store, ground.router, dead)
+
+
+def _broker(ground: Ground, name: str, config: Any, lookup: Lookup) -> Component:
+    from towline.broker.connection import Connection  # paho costs 3 MB
+
+    return Connection(name, config.own, config.device.id)
+
+
+def _pipeline(ground: Ground, name: str, config: Any, lookup: Lookup) -> Component:
+    return PipelinePart(ground.intake, config)
+
+
+def _retention(ground: Ground, name: str, config: Any, lookup: Lookup) -> Component:
+    return Upkeep(ground.store, ground.ledger, config)
+
+
+def _routes(ground: Ground, name: str, config: Any, lookup: Lookup) -> Component:
+    return RoutesPart(ground.router, config)
+
+
+def _source(ground: Ground, name: str, config: Any, lookup: Lookup) -> Component:
+    entry = config.own
+    source = SOURCES[entry.type].open(name, entry.config, ground.around(lookup))
+    return SourcePart(source, ground.intake.emit, ground.ledger)
+
+
+PARTS: Final[Mapping[str, Callable[[Ground, str, Any, Lookup], Component]]] = {
+    "api": _api,
+    "backends": _backend,
+    "brokers": _broker,
+    "pipeline": _pipeline,
+    "retention": _retention,
+    "routes": _routes,
+    "sources": _source,
+}
+"""By what a spec's key begins with; each is given the ground, the name and the spec's config."""
