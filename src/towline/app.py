@@ -124,6 +124,7 @@ class Towline:
             ledger=Ledger(self.store),
             router=Router(),
             settings=lambda: self._settings,
+            folder=self._configuration.folder,
         )
 
     def stop(self) -> None:

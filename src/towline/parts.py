@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from towline.api.ports import Towline
@@ -32,6 +33,7 @@ class Ground:
     ledger: Ledger
     router: Router
     settings: Callable[[], Settings]
+    folder: Path
 
     def around(self, lookup: Lookup) -> Surroundings:
         """What a source or a backend is given."""
@@ -41,6 +43,7 @@ class Ground:
             lookup=lookup,
             checkpoints=self.store.checkpoints,
             max_age=settings.upkeep.max_age,
+            folder=self.folder,
         )
 
 

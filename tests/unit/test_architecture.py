@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2] / "src" / "towline"
 
 SHARED = {"errors", "ports", "record", "status", "trouble"}
 CORE = SHARED | {"config", "pipeline"}
-STORED = CORE | {"store"}
+STORED = CORE | {"store", "tls"}
 
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
@@ -21,13 +21,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "trouble": set(),
     "ports": {"record"},
     "config": SHARED,
+    "tls": {"config"},
     "pipeline": SHARED | {"config"},
     "store": CORE,
-    "broker": SHARED | {"config"},
+    "broker": SHARED | {"config", "tls"},
     "delivery": STORED,
     "live": STORED,
     "sources": STORED,
-    "backends": SHARED | {"config", "broker"},
+    "backends": SHARED | {"config", "tls", "broker"},
     "runtime": STORED | {"broker", "delivery", "gitops"},
     "api": STORED | {"delivery", "live", "runtime"},
     "gitops": SHARED | {"config"},

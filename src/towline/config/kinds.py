@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from towline.config.faults import Fault
@@ -15,13 +16,15 @@ class Surroundings:
     """What a component may ask of the program it runs in.
 
     `lookup` gives the running component of a key ("brokers.home"): the newcomer where a change
-    brings one. `checkpoints` is the store's, for sources that can be read again.
+    brings one. `checkpoints` is the store's, for sources that can be read again. `folder` is the
+    one of the configuration: paths of certificates count from there.
     """
 
     device: Device
     lookup: Callable[[str], Any]
     checkpoints: Any
     max_age: float
+    folder: Path = Path()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -75,6 +75,11 @@ class Configuration:
         return str(self._file or "none: defaults and environment")
 
     @property
+    def folder(self) -> Path:
+        """The folder of the file that Towline was started with."""
+        return (self._options.file or Path("none")).absolute().parent
+
+    @property
     def is_well(self) -> bool:
         """Whether what runs is what the file says."""
         return self.health.state == State.UP
