@@ -145,7 +145,7 @@ class Towline:
         if problems:
             self.tell(Refused(problems), "start")
         else:
-            self._configuration.ended(Applied(plan), "start")
+            self._configuration.ended(Applied(plan, warnings=settings.warnings), "start")
             self._configuration.keep(text)
         self._configuration.save_history()
 
@@ -176,10 +176,10 @@ class Towline:
         self._intake.device = settings.device.id
 
     def tell(self, outcome: Outcome, actor: str) -> None:
-        """Say how an attempt ended, unless there was nothing to change and nothing to mend."""
-        good = isinstance(outcome, Applied)
-        if isinstance(outcome, Applied) and not outcome.plan and self._configuration.is_well:
+        """Say how an attempt ended, unless nobody needs to know."""
+        if not self._configuration.is_news(outcome):
             return
+        good = isinstance(outcome, Applied)
         self._configuration.ended(outcome, actor)
         self._intake.tell(OriginType.MANAGER, str(outcome), "info" if good else "error")
         if good:
@@ -200,13 +200,10 @@ class Towline:
 
     def status(self) -> dict[str, dict[str, Any]]:
         """Every component by its key."""
-        found = {
-            "configuration": self._configuration.health.as_json(),
-            "store": self.store.health.as_json(),
-        }
+        found = {"configuration": self._configuration.status(self._settings)}
         if self._sync:
             found["git"] = self._sync.health.as_json() | {"git": self._sync.status()}
-        return found | self._overview.status()
+        return found | {"store": self.store.health.as_json()} | self._overview.status()
 
     def parts(self) -> dict[str, Component]:
         """The running components by key."""

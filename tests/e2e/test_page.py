@@ -198,6 +198,37 @@ async def test_status_shows_every_component_and_why_it_is_not_well(scene: Scene)
         assert word in text
 
 
+async def test_status_shows_warnings_of_the_file_and_the_commit_that_runs(scene: Scene) -> None:
+    well = scene.world.status()["sources.docker"]
+    odd = {"file": "/config/towline.yaml", "line": 7, "message": "<b>adds nothing</b>"}
+    git = {
+        "state": "invalid",
+        "running": "a" * 40,
+        "commit": "a" * 40,
+        "subject": "Keep a week",
+        "author": "Ada",
+        "wanted": "b" * 40,
+        "wantedSubject": "Keep a year",
+        "wantedAuthor": "Ben",
+        "problems": [{"file": "devices/pi.yaml", "line": 3, "message": "unknown key 'stroe'"}],
+    }
+    scene.world.more_status = {
+        "configuration": well | {"warnings": [odd]},
+        "git": well | {"git": git},
+    }
+    await scene.open()
+    await scene.click("open-status")
+    await scene.browser.until("document.querySelector('.card .warning') !== null")
+    text = await scene.browser.evaluate("document.getElementById('status-body').innerText")
+    for shown in (
+        "/config/towline.yaml:7: <b>adds nothing</b>",
+        "invalid: aaaaaaaaaa Keep a week (Ada)",
+        "wanted: bbbbbbbbbb Keep a year (Ben)",
+        "devices/pi.yaml:3: unknown key 'stroe'",
+    ):
+        assert shown in text
+
+
 async def test_a_narrower_page_goes_on_following(scene: Scene) -> None:
     scene.world.say(*(f"{i} {'word ' * 40}" for i in range(300)))
     await scene.open()

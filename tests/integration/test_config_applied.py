@@ -30,6 +30,7 @@ def folder(tmp_path: Path) -> Path:
     (folder / "brokers").mkdir(parents=True)
     (folder / "towline.yaml").write_text(FILE)
     (folder / "secrets.yaml").write_text("pw: first\n")
+    (folder / "secrets.yaml").chmod(0o600)
     (folder / "brokers" / "home.yaml").write_text(f"{BROKER}!secret pw\n")
     return folder
 
@@ -104,3 +105,20 @@ async def test_another_key_for_the_same_values_touches_nothing(
     key_file.write_text(f"{new}\n")
     assert isinstance(await towline.reload_file(), Applied)
     assert towline.parts()["brokers.home"] is encrypted
+
+
+async def test_warnings_of_what_runs_are_in_the_status_and_in_the_history(
+    towline: Towline, folder: Path
+) -> None:
+    assert configuration(towline)["warnings"] == []
+    secrets = folder / "secrets.yaml"
+    secrets.chmod(0o644)
+    (folder / "brokers" / "home.yaml").write_text(f"{BROKER}!secret pw\nclient_id: other\n")
+    await auntil(lambda: towline.config_history()[0]["warnings"])
+    (warning,) = configuration(towline)["warnings"]
+    assert (warning["severity"], warning["file"]) == ("warning", str(secrets))
+    assert towline.config_history()[0]["warnings"] == [warning]
+    secrets.chmod(0o600)
+    assert (await towline.reload())["warnings"] == []
+    assert configuration(towline)["warnings"] == []
+    assert towline.config_history()[0]["warnings"] == []

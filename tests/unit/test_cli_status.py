@@ -64,6 +64,16 @@ def test_only_up_is_well(state: str) -> None:
     assert not is_well(status(api=component(), store=component(state)))
 
 
+def test_warnings_and_the_commit_that_runs_are_told() -> None:
+    git = {"state": "in sync", "commit": "1a2b3c4d5e6f7a8b", "subject": "Keep a week"}
+    found = status(configuration=component(warnings=[{}, {}]), git=component(git=git))
+    lines = shown(found)
+    assert lines[3].endswith("2 warnings")
+    assert lines[4].endswith("in sync, 1a2b3c4d5e Keep a week")
+    found = status(configuration=component(warnings=[{}]), git=component(git={"commit": None}))
+    assert shown(found)[3].endswith("1 warning")
+
+
 def test_a_reason_cannot_steer_the_terminal() -> None:
     found = status(api=component("degraded", reason="\x1b[2J\nup"))
     assert "\x1b" not in report(found, NOW, lambda text, state: text)

@@ -61,6 +61,11 @@ def _facts(status: Mapping[str, Any], key: str) -> list[str]:
         known = [each for each in status["containers"] if each["source"] == name]
         read = sum(1 for each in known if each["attached"])
         return [f"reads {read} of {len(known)} containers"] if known else []
+    if key == "configuration" and (warnings := len(status["components"][key].get("warnings", ()))):
+        return ["1 warning" if warnings == 1 else f"{warnings} warnings"]
+    if key == "git":
+        git = status["components"][key]["git"]
+        return [f"{git['state']}, {git['commit'][:10]} {git['subject']}"] if git["commit"] else []
     if key == "api":
         return [f"{status['viewers']['open']} viewers"] if status["viewers"]["open"] else []
     return []

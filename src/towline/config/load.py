@@ -49,14 +49,20 @@ def load(
     `folder` is the configuration folder, above which no secrets are looked for and out of which
     nothing is included (default: the file's own); `private` is one more folder for secrets and
     keys, for a configuration that holds none. `read` gives the content of files; a `Files`
-    also sees folders, links and rights. `warn` is told what is odd and yet can be used;
-    `disk_size` tells how much the disk of a folder holds in all.
+    also sees folders, links and rights. `warn` is told what is odd and yet can be used, of a file
+    at fault, too; `disk_size` tells how much the disk of a folder holds in all.
     """
     own = file.parent if file else Path()
+    warnings: list[Problem] = []
+
+    def note(warning: Problem) -> None:
+        warnings.append(warning)
+        warn(warning)
+
     top = folder or own
     if top != own and top not in own.parents:
         own, top = own.absolute(), top.absolute()
-    reading = Reading(read, top, environment, warn, private)
+    reading = Reading(read, top, environment, note, private)
     tree = reading.tree(read_text(_NO_FILE if text is None else text, str(file or "")), own)
     problems = [*tree.problems, *reading.secrets.problems]
     if not isinstance(tree.data, dict):
@@ -70,11 +76,11 @@ def load(
     problems += [placed(tree, names, data, fault) for fault in faults[:MOST_PROBLEMS]]
     doubts = islice(doubtful(found or {}, sources, backends, disk_size), MOST_PROBLEMS)
     for warning in sorted((placed(tree, names, data, each) for each in doubts), key=_order):
-        warn(warning)
+        note(warning)
     if problems:
         raise ConfigError(sorted(problems, key=_order)[:MOST_PROBLEMS])
     found["tests"] = tuple(_placed(tree, at, case) for at, case in enumerate(found["tests"]))
-    return _settings(found, frozenset(_secrets(tree.data)))
+    return _settings(found, frozenset(_secrets(tree.data)), tuple(warnings))
 
 
 def _placed(tree: Tree, number: int, case: Case) -> Case:
@@ -95,7 +101,9 @@ def _secrets(data: Any) -> Iterator[Secret]:
             yield from _secrets(item)
 
 
-def _settings(found: dict[str, Any], secrets: frozenset[Secret]) -> Settings:
+def _settings(
+    found: dict[str, Any], secrets: frozenset[Secret], warnings: tuple[Problem, ...]
+) -> Settings:
     store = found["store"]
     retention = store["retention"]
     return Settings(
@@ -119,4 +127,5 @@ def _settings(found: dict[str, Any], secrets: frozenset[Secret]) -> Settings:
         git=found.get("git"),
         tests=found["tests"],
         secrets=secrets,
+        warnings=warnings,
     )

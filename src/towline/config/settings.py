@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
+from towline.errors import Problem
+
 if TYPE_CHECKING:
     from towline.config.git import GitSettings
 
@@ -216,7 +218,7 @@ class Settings:
     """A whole configuration. `probation`: seconds after which a change is in force for good.
 
     `git`: the repository that is followed. `secrets` are the values that tags gave, so that nothing
-    made of them is shown.
+    made of them is shown. `warnings`: what is odd in the text and yet can be used.
     """
 
     device: Device
@@ -232,3 +234,4 @@ class Settings:
     git: GitSettings | None
     tests: tuple[Case, ...]
     secrets: frozenset[Secret] = field(repr=False, compare=False)
+    warnings: tuple[Problem, ...] = field(repr=False, compare=False)

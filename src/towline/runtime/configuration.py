@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from towline.config.environment import Overrides
-from towline.config.files import Files, Seen
+from towline.config.files import Files, Seen, disk_size
 from towline.config.kinds import Kinds
 from towline.config.load import load
+from towline.config.problems import as_json
 from towline.config.settings import Settings
 from towline.errors import ConfigError, EditError, Problem
 from towline.runtime.history import History, replace_text
@@ -162,8 +163,10 @@ class Configuration:
         text = files.read(followed.file) if followed else None
         if followed is None or text is None:
             return own
+        found = self._of(followed, text, files)
+        warnings = tuple(dict.fromkeys((*own.warnings, *found.warnings)))
         # another `git:` than at the start is for the reloader to refuse
-        return replace(self._of(followed, text, files), git=own.git)
+        return replace(found, git=own.git, warnings=warnings)
 
     def _of(self, followed: Followed, text: bytes | str, files: Files) -> Settings:
         """What a followed text says; the own file gives the device's id and the data folder."""
@@ -179,6 +182,7 @@ class Configuration:
             overrides=options.overrides,
             read=files,
             host_name=own.device.id,
+            disk_size=disk_size,
         )
         if found.git or found.store != own.store:
             raise ConfigError([replace(_OWN, file=str(followed.file))])
@@ -218,6 +222,7 @@ class Configuration:
             overrides=options.overrides,
             read=files,
             host_name=socket.gethostname(),
+            disk_size=disk_size,
         )
 
     def text(self) -> str:
@@ -256,6 +261,17 @@ class Configuration:
             replace_text(target, text, stat.S_IMODE(target.stat().st_mode))
         except OSError as exc:
             raise EditError("not_writable", f"{file} cannot be written: {exc.strerror}") from exc
+
+    def status(self, running: Settings) -> dict[str, Any]:
+        """How it is, and what is odd in what runs, in the shape that the API serves."""
+        return self.health.as_json() | {"warnings": as_json(running.warnings)}
+
+    def is_news(self, outcome: Outcome) -> bool:
+        """Whether there was something to change, to mend or to warn of."""
+        if not isinstance(outcome, Applied) or outcome.plan or not self.is_well:
+            return True
+        former = self.outcome.warnings if isinstance(self.outcome, Applied) else ()
+        return outcome.warnings != former
 
     def ended(self, outcome: Outcome, actor: str) -> None:
         """Remember how an attempt ended."""

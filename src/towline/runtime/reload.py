@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +13,14 @@ from towline.runtime.diff import Plan
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """In force; an empty plan means nothing had changed. `probation`: seconds it is watched."""
+    """In force; an empty plan means nothing had changed. `probation`: seconds it is watched.
+
+    `warnings`: what is odd in the text.
+    """
 
     plan: Plan
     probation: float = 0.0
+    warnings: tuple[Problem, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The shape that the API serves."""
@@ -27,6 +32,7 @@ class Applied:
             "changed": sorted(plan.changed),
             "removed": sorted(plan.removed),
             "kept": sorted(plan.kept),
+            "warnings": as_json(self.warnings),
             **watched,
         }
 
@@ -35,7 +41,8 @@ class Applied:
         steps = (("added", plan.added), ("changed", plan.changed), ("removed", plan.removed))
         said = [f"{word} {', '.join(sorted(keys))}" for word, keys in steps if keys]
         watched = f"; on probation for {self.probation:g} s" if self.probation else ""
-        return f"configuration applied: {'; '.join(said) or 'nothing changed'}{watched}"
+        what = "; ".join(said) or "nothing changed"
+        return f"configuration applied: {what}{watched}{_warned(self.warnings)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +56,7 @@ class Refused:
         return {"outcome": "refused", "problems": as_json(self.problems)}
 
     def __str__(self) -> str:
-        first = self.problems[0]
-        place = f"{first.file}:{first.line}:{first.column}: " if first.file else ""
-        return f"configuration refused: {place}{first.text}"
+        return f"configuration refused: {_with_place(self.problems[0])}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,18 @@ class RolledBack:
 
     def __str__(self) -> str:
         return f"configuration rolled back: {self.key}: {self.reason}"
+
+
+def _warned(warnings: Sequence[Problem]) -> str:
+    if not warnings:
+        return ""
+    more = f", and {len(warnings) - 1} more" if warnings[1:] else ""
+    return f"; warning: {_with_place(warnings[0])}{more}"
+
+
+def _with_place(problem: Problem) -> str:
+    place = f"{problem.file}:{problem.line}:{problem.column}: " if problem.file else ""
+    return f"{place}{problem.text}"
 
 
 Outcome = Applied | Refused | RolledBack

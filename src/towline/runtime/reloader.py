@@ -196,7 +196,7 @@ class Reloader:
 
 
 def _applied(plan: Plan, settings: Settings) -> Applied:
-    return Applied(plan, settings.probation if plan else 0.0)
+    return Applied(plan, settings.probation if plan else 0.0, settings.warnings)
 
 
 def _settle(decided: asyncio.Future[Outcome], outcome: Outcome) -> None:

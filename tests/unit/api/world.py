@@ -64,6 +64,7 @@ class World:
         self.attached: dict[str, tuple[int | None, str | None]] = {}
         self.holders: dict[str, object] = {"mqtt": object()}
         self.clock = NOW
+        self.more_status: dict[str, dict[str, Any]] = {}
 
     def say(
         self, *texts: str, origin: Origin = WEB, level: str = "info", stderr: bool = False
@@ -83,7 +84,8 @@ class World:
         up.up()
         up.counters["records"] = 42
         away.degraded("connection refused")
-        return {"sources.docker": up.as_json(), "backends.mqtt": away.as_json()}
+        own = {"sources.docker": up.as_json(), "backends.mqtt": away.as_json()}
+        return own | self.more_status
 
     def ready(self) -> bool:
         return self.is_ready

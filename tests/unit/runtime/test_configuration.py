@@ -15,6 +15,7 @@ from towline.runtime.reload import Applied, Refused
 
 GOOD = b"version: 1\nsources: {}\n"
 BETTER = b"# a comment\nversion: 1\nsources: {}\n"
+ODD = Problem(code="odd", text="odd", file="a.yaml", line=2, severity="warning")
 NOTHING = Plan(frozenset({"api"}), frozenset(), frozenset(), frozenset())
 
 
@@ -99,6 +100,49 @@ def test_health_says_whether_what_runs_is_what_the_file_says(file: Path) -> None
     found.ended(Applied(NOTHING), "api")
     assert found.health.state == "up"
     assert [entry["actor"] for entry in found.history.entries] == ["api", "file"]
+
+
+def test_what_is_odd_in_the_file_is_told_with_what_runs(file: Path, tmp_path: Path) -> None:
+    secrets = tmp_path / "secrets.yaml"
+    secrets.write_text("name: attic\n")
+    secrets.chmod(0o644)
+    file.write_text("version: 1\nsources: {}\ndevice: {id: !secret name}\n")
+    found = configuration(file)
+    _, running = found.load()
+    (warning,) = found.status(running)["warnings"]
+    assert warning["severity"] == "warning"
+    assert warning["file"] == str(secrets)
+    assert str(secrets) in str(Applied(NOTHING, warnings=running.warnings))
+    secrets.chmod(0o600)
+    assert not found.load()[1].warnings
+
+
+def test_a_disk_smaller_than_what_may_be_kept_is_odd(file: Path) -> None:
+    file.write_bytes(GOOD + b"store: {retention: {max_size: 900000GB}}\n")
+    (warning,) = configuration(file).load()[1].warnings
+    assert warning.code == "disk_too_small"
+
+
+def test_nothing_changed_is_news_only_where_something_was_wrong_or_became_odd(file: Path) -> None:
+    found = configuration(file)
+    odd = Applied(Plan(frozenset(), frozenset(), frozenset(), frozenset()), warnings=(ODD,))
+    plain = Applied(odd.plan)
+    assert found.is_news(plain)
+    found.ended(plain, "start")
+    assert not found.is_news(plain)
+    assert found.is_news(odd)
+    found.ended(odd, "file")
+    assert not found.is_news(odd)
+    assert found.is_news(plain)
+    found.ended(Refused((Problem(code="x", text="no such key"),)), "file")
+    assert found.is_news(plain)
+
+
+def test_an_outcome_tells_the_first_warning_and_how_many_more_there_are() -> None:
+    one, three = Applied(NOTHING, warnings=(ODD,)), Applied(NOTHING, warnings=(ODD,) * 3)
+    assert str(one) == "configuration applied: added api; warning: a.yaml:2:1: odd"
+    assert str(three) == "configuration applied: added api; warning: a.yaml:2:1: odd, and 2 more"
+    assert [each["message"] for each in three.as_json()["warnings"]] == ["odd"] * 3
 
 
 def test_history_survives_a_restart_a_torn_entry_and_stays_small(tmp_path: Path) -> None:
