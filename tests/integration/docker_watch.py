@@ -11,7 +11,7 @@ from typing import Any
 from tests.real.until import auntil
 from towline.config.kinds import Surroundings
 from towline.config.settings import Device, Match
-from towline.record import Line, Origin
+from towline.record import Line, Origin, OriginType
 from towline.sources.docker.choice import DockerConfig
 from towline.sources.docker.source import DockerSource
 from towline.status import State
@@ -28,6 +28,7 @@ class Watch:
     def __init__(self, host: str, *, own: tuple[str, ...] = (), url: str = "") -> None:
         self.checkpoints = Checkpoints(None)
         self.origins: dict[str, Origin] = {}
+        self.events: list[tuple[Origin, Line]] = []
         self._lines: dict[str, list[Line]] = defaultdict(list)
         self._count = 0
         self._host = url or host
@@ -48,7 +49,10 @@ class Watch:
 
     def emit(self, origin: Origin, lines: list[Line]) -> int:
         """As the intake takes lines."""
-        name = origin.container or "(system)"
+        name = origin.container or "(source)"
+        if lines and origin.type == OriginType.SYSTEM:
+            name = "(system)"
+            self.events += [(origin, line) for line in lines]
         if lines:
             self.origins[name] = origin
         self._lines[name] += lines

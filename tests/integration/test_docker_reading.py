@@ -33,7 +33,7 @@ async def test_containers_that_run_already_and_those_that_start_are_read(
         await watch.until("early", "early")
         await asyncio.to_thread(containers.run, "echo late; sleep 60", name="late")
         await watch.until("late", "late")
-        assert "container late started" in watch.said()
+        assert "Container late started" in watch.said()
         assert watch.shown("late")["attached"]
 
 
@@ -60,7 +60,7 @@ async def test_a_container_removed_while_it_is_read_ends_quietly(
         await auntil(lambda: len(watch.texts("removed")) > 100)
         await asyncio.to_thread(containers.remove, "removed")
         await auntil(lambda: not watch.shown("removed"))
-        assert "container removed was removed" in watch.said()
+        assert "Container removed was removed" in watch.said()
         await auntil(lambda: not watch.source.knows("removed"))
     texts = watch.texts("removed")
     assert texts == [str(number) for number in range(1, len(texts) + 1)]
@@ -76,7 +76,7 @@ async def test_short_jobs_that_remove_themselves_are_read_whole_or_counted(
         for job in jobs:
             run = ["run", "--detach", "--rm", "--network=none", f"--name={job}", IMAGE]
             await asyncio.to_thread(containers.cli, *run, "sh", "-c", script)
-        await auntil(lambda: {f"container {job} was removed" for job in jobs} <= {*watch.said()})
+        await auntil(lambda: {f"Container {job} was removed" for job in jobs} <= {*watch.said()})
         await auntil(lambda: not any(watch.shown(job) for job in jobs))
     whole = [job for job in jobs if watch.texts(job) == [str(i) for i in range(1, 51)]]
     assert len(whole) + watch.source.health.counters["missed_container"] >= len(jobs)
@@ -104,7 +104,7 @@ async def test_a_driver_that_keeps_nothing_is_said_once_and_shown(
     async with watch.running():
         await auntil(lambda: watch.shown("mute").get("log", {}).get("fault"))
         await asyncio.to_thread(containers.restart, "mute")
-        await auntil(lambda: watch.said().count("container mute started") == 1)
+        await auntil(lambda: watch.said().count("Container mute started") == 1)
         containers.run("echo here", name="other")
         await watch.until("other", "here")
         log = watch.shown("mute")["log"]
@@ -181,7 +181,7 @@ async def test_excluded_containers_and_its_own_are_left_alone(
         assert not watch.source.knows("own")
         assert not watch.shown("excluded")["attached"]
     assert (watch.texts("own"), watch.texts("excluded")) == ([], [])
-    assert not [text for text in watch.said() if "container own " in text]
+    assert not [text for text in watch.said() if "Container own " in text]
 
 
 async def test_a_container_is_attached_and_detached_by_hand(

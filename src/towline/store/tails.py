@@ -50,7 +50,8 @@ def tails(files: Files, covered: int) -> dict[str, Tail]:
     """What is at or after offset `covered` of each container that has something there, by its id.
 
     A line that stood open and was handed on in pieces comes after younger rows of the other
-    stream: the highest `seq` counts, not the last.
+    stream: the highest `seq` counts, not the last. What has none (Docker's word of a container)
+    is no row of its log.
     """
     found: dict[str, Tail] = {}
     for segment in files.segments:
@@ -59,7 +60,7 @@ def tails(files: Files, covered: int) -> dict[str, Tail]:
         for text in segment.lines():
             with suppress(ValueError):  # a damaged row tells nothing
                 row = _row(text)
-                if row.container_id and int(row.id, 16) >= covered:
+                if row.container_id and row.seq and int(row.id, 16) >= covered:
                     found[row.container_id] = found.get(row.container_id, Tail(0)).then(
                         seq=row.seq, time=row.time, stderr=row.is_std_err, system=row.is_system
                     )

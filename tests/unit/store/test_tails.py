@@ -2,6 +2,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.unit.store.rig import WEB, opened
+from towline.record import OriginType
 from towline.store.files import Files
 from towline.store.tails import Tail, tails
 
@@ -32,6 +33,13 @@ async def test_what_towline_said_itself_is_no_line_of_a_stream(tmp_path: Path) -
         rig.store.flush()
         tail = tails(rig.store.files, 0)["c" * 12]
     assert (tail.seq, tail.streams) == (5, (3, 0))
+
+
+async def test_dockers_word_of_a_container_is_no_row_of_its_log(tmp_path: Path) -> None:
+    async with opened(tmp_path) as rig:
+        rig.add(1, origin=replace(WEB, type=OriginType.SYSTEM), system=True)
+        rig.store.flush()
+        assert tails(rig.store.files, 0) == {}
 
 
 async def test_only_what_is_not_covered_is_read(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -14,6 +14,7 @@ from towline.record import Line, Origin
 from towline.sources.docker.attachments import Attachments
 from towline.sources.docker.catchup import CatchUp
 from towline.sources.docker.choice import Choice
+from towline.sources.docker.chronicle import Chronicle, Event, action_of, actor, in_list
 from towline.sources.docker.engine import Engine
 from towline.sources.docker.follow import Reading
 from towline.sources.docker.history import History
@@ -38,6 +39,7 @@ class Census:
         choice: Choice,
         around: Surroundings,
         deliver: Deliver,
+        chronicle: Chronicle,
         *,
         own: tuple[str, ...],
         health: Health,
@@ -46,11 +48,13 @@ class Census:
         self._choice = choice
         self._around = around
         self._deliver = deliver
+        self._chronicle = chronicle
         self._own = own
         self._health = health
         self._known: dict[str, Known] = {}
         self._engine: Engine | None = None
         self._attachments: Attachments | None = None
+        self._taken = False
 
     def __iter__(self) -> Iterator[Known]:
         return iter(self._known.values())
@@ -77,9 +81,59 @@ class Census:
         self._around.checkpoints.keep_only(engine.id, listed.keys() | self._known.keys())
         for id_, found in listed.items():
             known = self._known.get(id_)
-            runs_unread = found.get("State") == "running" and known and not known.attached
-            if everyone or known is None or runs_unread:
+            if known is None and self._taken and not self.is_own(id_):
+                self._chronicle.expect(id_)
+            if everyone or known is None or self._differs(known, found):
                 await self.meet(id_)
+        for known in self:
+            self._tells_of(known)
+        self._chronicle.compare({id_: in_list(found) for id_, found in listed.items()})
+        self._taken = True
+
+    async def heed(self, event: Event) -> None:
+        """Look at the container of an event, and tell it: that, too, where there is no look."""
+        id_, attributes = actor(event)
+        if not id_ or self.is_own(id_) or not self._chronicle.is_new(event):
+            return
+        self._chronicle.heed(event)
+        action = action_of(event)
+        try:
+            if action != "destroy":
+                await self.meet(id_, live=action == "start")
+        finally:
+            self._chronicle.tell(event, self._chosen(self._origin(Container.told(id_, attributes))))
+            if action == "destroy":
+                self.forget(id_)
+
+    def _differs(self, known: Known, found: Mapping[str, Any]) -> bool:
+        """Whether a row of the engine's list is not as the container was when it was looked at."""
+        container, (status, health) = known.container, in_list(found)
+        if status == "running" and not known.attached and self._reads(known):
+            return True
+        if f"/{container.name}" not in (found.get("Names") or ()):
+            return True
+        checked = health in ("healthy", "unhealthy")
+        return status != container.status or (checked and health != container.health)
+
+    def _reads(self, known: Known) -> bool:
+        """Whether its log is wanted and can be read."""
+        return not known.unreadable and self._wanted(known)
+
+    def _tells_of(self, known: Known) -> bool:
+        """Whether it is wanted; the chronicle hears of it and of how the container is."""
+        wanted = self._wanted(known)
+        self._chronicle.about(known.container, known.origin if wanted else None)
+        return wanted
+
+    def _wanted(self, known: Known) -> bool:
+        return self._choice(known.origin) if known.wanted is None else known.wanted
+
+    def _origin(self, container: Container) -> Origin:
+        device, engine = self._around.device.id, self._engine.id if self._engine else ""
+        return container.origin(device=device, engine=engine, source=self._name)
+
+    def _chosen(self, origin: Origin) -> Origin | None:
+        return origin if self._choice(origin) else None
 
     async def meet(self, id_: str, *, live: bool = False) -> None:
         """Look at a container; begin to read it where that is wanted. `live`: it just started."""
@@ -91,9 +145,7 @@ class Census:
         except NotFound:
             self._health.counters["missed_container"] += 1
             return
-        origin = container.origin(
-            device=self._around.device.id, engine=engine.id, source=self._name
-        )
+        origin = self._origin(container)
         known = self._known.get(id_)
         if known is None:
             known = self._known[id_] = self._new(engine, container, origin)
@@ -104,7 +156,7 @@ class Census:
         await self._attend(known, live)
 
     async def _attend(self, known: Known, live: bool) -> None:
-        wanted = self._choice(known.origin) if known.wanted is None else known.wanted
+        wanted = self._tells_of(known)
         if self._attachments is None:
             return
         if not wanted:

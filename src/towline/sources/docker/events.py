@@ -16,19 +16,14 @@ from urllib.parse import quote
 
 from towline.errors import SourceError
 from towline.sources.docker.stream import Address, Stream, open_stream
+from towline.sources.docker.times import api_moment
+from towline.sources.docker.words import ACTIONS
 
-ACTIONS: Final = (
-    "start",
-    "die",
-    "destroy",
-    "rename",
-    "oom",
-    "pause",
-    "unpause",
-    "health_status",
-)
 OPEN: Final = 5.0
 """Seconds within which the engine must begin to answer."""
+
+WAITING: Final = 20_000
+"""Events that may wait to be heeded; more are dropped and counted: the engine's list is true."""
 
 Event = Mapping[str, Any]
 
@@ -52,17 +47,42 @@ class EventLines:
                 self._take(event)
 
 
+class Heard:
+    """Events that wait to be heeded; `overrun` counts those for which there was no room."""
+
+    def __init__(self) -> None:
+        self._queue: asyncio.Queue[Event] = asyncio.Queue(WAITING)
+        self.overrun = 0
+
+    def take(self, event: Event) -> None:
+        """Keep one: nothing else may happen while the engine's socket is read."""
+        try:
+            self._queue.put_nowait(event)
+        except asyncio.QueueFull:
+            self.overrun += 1
+
+    async def next(self) -> Event:
+        """The one that waits longest."""
+        return await self._queue.get()
+
+
 @asynccontextmanager
-async def events(address: Address, lost: Callable[[], None]) -> AsyncIterator[asyncio.Queue[Event]]:
-    """Events of containers from now on; `lost` is called when the stream has ended."""
-    queue: asyncio.Queue[Event] = asyncio.Queue()
+async def events(
+    address: Address, lost: Callable[[], None], *, since: int = 0
+) -> AsyncIterator[Heard]:
+    """Events of containers from now on; `lost` is called when the stream has ended.
+
+    `since`, in nanoseconds, has the engine repeat what it still has: the last 256 at most.
+    """
+    heard = Heard()
     filters = quote(json.dumps({"type": ["container"], "event": ACTIONS}))
-    lines = EventLines(queue.put_nowait)
-    stream = await open_stream(address, f"/events?filters={filters}", lines.feed)
+    again = f"&since={api_moment(since)}" if since else ""
+    lines = EventLines(heard.take)
+    stream = await open_stream(address, f"/events?filters={filters}{again}", lines.feed)
     try:
         await _opened(stream)
         stream.when_done(lost)
-        yield queue
+        yield heard
     finally:
         stream.close()
 

@@ -102,8 +102,6 @@ class Known:
     def as_json(self, source: str) -> dict[str, Any]:
         """The shape that `GET /containers` serves."""
         container, origin, reading = self.container, self.origin, self.reading
-        state = container.state
-        health = (state.get("Health") or {}).get("Status")
         return {
             "id": container.id,
             "name": container.name,
@@ -114,11 +112,15 @@ class Known:
             "project": origin.project,
             "serviceId": origin.service_id,
             "serviceName": origin.service,
-            "state": state.get("Status"),
+            "state": container.status or None,
             "running": container.running,
-            "health": health,
-            "exitCode": None if container.running else state.get("ExitCode"),
-            "startedAt": state.get("StartedAt"),
+            "health": container.health,
+            "exitCode": container.exit_code,
+            "oom": container.oom,
+            "restarts": container.restarts,
+            "startedAt": container.started_at or None,
+            "finishedAt": container.finished_at or None,
+            "error": container.state.get("Error") or None,
             "attached": self.attached,
             "log": {
                 "driver": container.driver,

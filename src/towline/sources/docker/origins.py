@@ -29,6 +29,7 @@ class Container:
     rotated: bool
     labels: Mapping[str, str]
     state: Mapping[str, Any]
+    restarts: int = 0
 
     @classmethod
     def parse(cls, found: Mapping[str, Any]) -> Container:
@@ -49,7 +50,51 @@ class Container:
             rotated="max-size" in options if driver == "json-file" else driver not in _KEEP_ALL,
             labels=config.get("Labels") or {},
             state=state,
+            restarts=found.get("RestartCount") or 0,
         )
+
+    @classmethod
+    def told(cls, id_: str, attributes: Mapping[str, str]) -> Container:
+        """From what an event says of a container that is gone already: its name and labels."""
+        return cls.parse(
+            {
+                "Id": id_,
+                "Name": attributes.get("name"),
+                "Config": {"Image": attributes.get("image"), "Labels": attributes},
+            }
+        )
+
+    @property
+    def status(self) -> str:
+        """`created`, `running`, `paused`, `restarting`, `removing`, `exited` or `dead`."""
+        return self.state.get("Status") or ""
+
+    @property
+    def health(self) -> str | None:
+        """`starting`, `healthy` or `unhealthy`; None where nothing checks it."""
+        found = (self.state.get("Health") or {}).get("Status")
+        return found if found in ("starting", "healthy", "unhealthy") else None
+
+    @property
+    def exit_code(self) -> int | None:
+        """With which code it ended; None where it has not."""
+        code = self.state.get("ExitCode")
+        return code if isinstance(code, int) and not self.running and self.finished_at else None
+
+    @property
+    def oom(self) -> bool:
+        """Whether memory ran out in its last run."""
+        return bool(self.state.get("OOMKilled"))
+
+    @property
+    def started_at(self) -> str:
+        """When it was started last (RFC 3339), or an empty text."""
+        return _moment(self.state.get("StartedAt"))
+
+    @property
+    def finished_at(self) -> str:
+        """When it ended last (RFC 3339), or an empty text."""
+        return _moment(self.state.get("FinishedAt"))
 
     def origin(self, *, device: str, engine: str, source: str) -> Origin:
         """Who writes this container's records: identity from labels where they tell, else its name.
@@ -86,6 +131,11 @@ class Container:
             source=source,
             labels=tuple(sorted(labels.items())),
         )
+
+
+def _moment(text: object) -> str:
+    """A time; the engine's word for never is the year one."""
+    return text if isinstance(text, str) and not text.startswith("0001-") else ""
 
 
 def _stable_name(name: str, labels: Mapping[str, str]) -> str:

@@ -15,18 +15,20 @@ from towline.record import Line, Origin, OriginType
 from towline.sources.docker.attachments import Attachments
 from towline.sources.docker.census import Census
 from towline.sources.docker.choice import Choice, DockerConfig
+from towline.sources.docker.chronicle import Chronicle
 from towline.sources.docker.engine import Engine
-from towline.sources.docker.events import Event, events
+from towline.sources.docker.events import Heard, events
 from towline.sources.docker.known import Known
 from towline.sources.docker.own import own_container_ids
 from towline.sources.docker.stream import Address
-from towline.sources.docker.words import line_of
 from towline.status import Health, State
 from towline.store.checkpoints import Checkpoint
 from towline.store.upkeep import Progress
 
 _log = logging.getLogger(__name__)
-CENSUS: Final = 60.0
+CENSUS: Final = 10.0
+"""Seconds between two looks at the engine's list: events get lost."""
+
 RETRY_CENSUS: Final = 2.0
 PING: Final = 3.0
 LOST: Final = 30.0
@@ -54,11 +56,13 @@ class DockerSource:
         self.health = Health()
         self._address = Address.parse(config.url)
         self._around = around
+        self._chronicle = Chronicle(self._tell)
         self._census = Census(
             name,
             Choice(config.include, config.exclude),
             around,
             self._deliver,
+            self._chronicle,
             own=own_container_ids() if own is None else own,
             health=self.health,
         )
@@ -94,11 +98,15 @@ class DockerSource:
         try:
             await engine.connect()
             lost = asyncio.Event()
-            async with events(self._address, lost.set) as queue, asyncio.TaskGroup() as tasks:
+            since = self._chronicle.since
+            async with (
+                events(self._address, lost.set, since=since) as heard,
+                asyncio.TaskGroup() as tasks,
+            ):
                 self._census.begin(engine, Attachments(tasks, self.health))
                 look = asyncio.Event()
                 watch = [
-                    tasks.create_task(self._watch(queue, look), name="events"),
+                    tasks.create_task(self._watch(heard, look), name="events"),
                     tasks.create_task(self._count(engine, look), name="census"),
                     tasks.create_task(self._listen(engine, look, lost), name="ping"),
                 ]
@@ -112,27 +120,23 @@ class DockerSource:
             engine.close()
         return self.health.reason or "its event stream ended"
 
-    async def _watch(self, queue: asyncio.Queue[Event], look: asyncio.Event) -> None:
+    async def _watch(self, heard: Heard, look: asyncio.Event) -> None:
         """Heed events as they come."""
+        counters = self.health.counters
         while True:
-            event = await queue.get()
-            self.health.counters["events"] += 1
-            action = str(event.get("Action", ""))
-            actor = event.get("Actor") or {}
-            id_ = str(actor.get("ID", ""))
-            if not id_ or self._census.is_own(id_):
-                continue
-            self._tell(action, actor.get("Attributes") or {}, event.get("timeNano"))
+            event = await heard.next()
+            counters["events"] += 1
+            if heard.overrun:
+                counters["events_dropped"] += heard.overrun
+                heard.overrun = 0
+                look.set()
             try:
-                if action == "destroy":
-                    self._census.forget(id_)
-                else:
-                    await self._census.meet(id_, live=action == "start")
+                await self._census.heed(event)
             except SourceError:
                 look.set()
 
     async def _count(self, engine: Engine, look: asyncio.Event) -> None:
-        """Take the census at once, every minute, and when something went amiss: events get lost."""
+        """Take the census at once, every ten seconds, and when something went amiss."""
         everyone = True
         while True:
             look.clear()
@@ -178,11 +182,9 @@ class DockerSource:
         known.emitted(self._offset)
         self._offset = self._emit(known.origin, lines)
 
-    def _tell(self, action: str, attributes: dict[str, str], ns: object) -> None:
-        """Docker's own word of a container, as a system record."""
-        line = line_of(action, attributes, ns if isinstance(ns, int) else time.time_ns())
-        if line is not None:
-            self._offset = self._emit(self._system, [line])
+    def _tell(self, origin: Origin, line: Line) -> None:
+        """Docker's own word of a container, as a record of it."""
+        self._offset = self._emit(origin, [line])
 
     @property
     def _system(self) -> Origin:

@@ -31,3 +31,9 @@ def first_since(created: str, max_age: float, *, now: Callable[[], float] = time
         if datetime.fromisoformat(created[:19] + "+00:00").timestamp() >= horizon:
             return ""
     return f"{max(0, int(horizon))}.000000000"
+
+
+def api_moment(ns: int) -> str:
+    """Nanoseconds since the epoch as the API's `since`."""
+    seconds, fraction = divmod(ns, 1_000_000_000)
+    return f"{seconds}.{fraction:09d}"
