@@ -37,7 +37,7 @@ async def test_what_towline_said_itself_is_no_line_of_a_stream(tmp_path: Path) -
 
 async def test_dockers_word_of_a_container_is_no_row_of_its_log(tmp_path: Path) -> None:
     async with opened(tmp_path) as rig:
-        rig.add(1, origin=replace(WEB, type=OriginType.SYSTEM), system=True)
+        rig.add(1, origin=replace(WEB, type=OriginType.SYSTEM), seq=0, system=True)
         rig.store.flush()
         assert tails(rig.store.files, 0) == {}
 
