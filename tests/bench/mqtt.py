@@ -47,7 +47,7 @@ async def singles(connection: Connection, qos: int, count: int = 30_000) -> tupl
 
     async def work() -> None:
         for _ in range(count // 500):
-            await connection.publish(messages, qos=qos)
+            await connection.publish_all(messages, qos=qos)
 
     return await timed(count, work)
 
@@ -113,7 +113,7 @@ async def latency(port: int, connection: Connection, rate: int, count: int) -> l
     receiving = asyncio.create_task(receive())
     await asyncio.sleep(0.2)
     for _ in range(count):
-        await connection.publish([("lat", b"%f" % time.perf_counter())])
+        await connection.publish("lat", b"%f" % time.perf_counter())
         await asyncio.sleep(1 / rate)
     await asyncio.wait_for(receiving, 10)
     writer.close()

@@ -27,7 +27,7 @@ async def test_a_broker_that_is_down_delays_nothing_and_is_told_in_words() -> No
         await auntil(lambda: connection.health.state == State.DEGRADED)
         assert connection.health.reason == "broker home: connection refused"
         with pytest.raises(Retryable, match="connection refused"):
-            await connection.publish([("a", b"")])
+            await connection.publish_all([("a", b"")])
 
 
 @pytest.mark.parametrize("qos", [0, 1, 2])
@@ -40,7 +40,7 @@ async def test_messages_arrive_in_order_with_their_qos(
     async with connected(broker_settings(broker.url, version=version), "order") as connection:
         with broker.listen(topic, qos=2) as listener:
             messages = [(topic, b"%d" % number) for number in range(300)]
-            await connection.publish(messages, qos=qos)
+            await connection.publish_all(messages, qos=qos)
             found = await asyncio.to_thread(listener.expect, 300)
     assert [(m.payload, m.qos) for m in found] == [(payload, qos) for _, payload in messages]
 
@@ -50,7 +50,7 @@ async def test_many_publishers_share_one_connection(broker: Broker) -> None:
         with broker.listen("many/#") as listener:
             await asyncio.gather(
                 *(
-                    connection.publish([(f"many/{who}", b"%d" % n) for n in range(100)])
+                    connection.publish_all([(f"many/{who}", b"%d" % n) for n in range(100)])
                     for who in range(5)
                 )
             )
@@ -62,8 +62,8 @@ async def test_many_publishers_share_one_connection(broker: Broker) -> None:
 
 async def test_a_retained_message_is_there_for_whoever_comes_later(broker: Broker) -> None:
     async with connected(broker_settings(broker.url), "keeper") as connection:
-        await connection.publish([("kept/a", b"yes")], retain=True)
-        await connection.publish([("kept/b", b"no")], retain=False)
+        await connection.publish_all([("kept/a", b"yes")], retain=True)
+        await connection.publish_all([("kept/b", b"no")], retain=False)
     with broker.listen("kept/#") as listener:
         (found,) = await asyncio.to_thread(listener.expect, 1)
     assert (found.topic, found.payload, found.retain) == ("kept/a", b"yes", True)
@@ -132,7 +132,7 @@ async def test_a_broker_that_comes_back_is_used_again(tmp_path: Path) -> None:
             assert connection.health.reason.startswith("broker home: connection")
             broker.start()
             await asyncio.wait_for(connection.ready(), 10)
-            await connection.publish([("a", b"")])
+            await connection.publish_all([("a", b"")])
             assert connection.health.counters["connected"] == 2
 
 
@@ -142,7 +142,7 @@ async def test_the_second_server_serves_while_the_first_is_away(tmp_path: Path) 
             assert connection.server == f"127.0.0.1:{one.port}"
             one.kill()
             await auntil(lambda: connection.server == f"127.0.0.1:{two.port}")
-            await connection.publish([("a", b"")])
+            await connection.publish_all([("a", b"")])
 
 
 async def test_two_clients_that_fight_for_one_id_are_told_so(broker: Broker) -> None:
@@ -164,7 +164,7 @@ async def test_a_broker_that_has_stopped_answering_is_given_up(tmp_path: Path) -
             await connection.ready()
             broker.freeze()
             with pytest.raises(Retryable, match="no answer from the broker"):
-                await asyncio.wait_for(connection.publish([("a", b"")]), 10)
+                await asyncio.wait_for(connection.publish_all([("a", b"")]), 10)
             broker.thaw()
             await asyncio.wait_for(connection.ready(), 15)
             running.cancel()
@@ -189,7 +189,7 @@ async def test_a_broker_of_an_older_mqtt_is_spoken_to_in_it(broker: Broker) -> N
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as proxy:
         port = proxy.sockets[0].getsockname()[1]
         async with connected(broker_settings(f"mqtt://127.0.0.1:{port}"), "old") as connection:
-            await connection.publish([("a", b"")])
+            await connection.publish_all([("a", b"")])
     assert levels == [5, 4]
 
 
@@ -228,7 +228,9 @@ async def test_a_publish_the_broker_does_not_allow_is_rejected_by_position(
         async with connected(broker_settings(broker.url)) as connection:
             with broker.listen("open/#") as listener:
                 with pytest.raises(Rejected, match="not authorised") as caught:
-                    await connection.publish([("open/a", b"1"), ("shut", b"2"), ("open/b", b"3")])
+                    await connection.publish_all(
+                        [("open/a", b"1"), ("shut", b"2"), ("open/b", b"3")]
+                    )
                 assert caught.value.positions == (1,)
                 found = await asyncio.to_thread(listener.expect, 2)
     assert [m.payload for m in found] == [b"1", b"3"]
@@ -251,4 +253,4 @@ async def test_over_tls_only_a_certificate_of_a_known_authority_is_accepted(
             assert connection.health.reason.startswith("broker home: certificate not accepted: ")
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
         async with connected(settings) as connection:
-            await connection.publish([("a", b"x" * 100_000)] * 20)
+            await connection.publish_all([("a", b"x" * 100_000)] * 20)

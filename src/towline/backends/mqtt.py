@@ -50,7 +50,7 @@ class Publisher(Protocol):
     def largest(self) -> int:
         """The largest packet that the broker takes."""
 
-    async def publish(self, messages: Sequence[Message], *, qos: int, retain: bool) -> None:
+    async def publish_all(self, messages: Sequence[Message], *, qos: int, retain: bool) -> None:
         """Publish in order; `Retryable`, or `Rejected` with positions."""
 
     async def ready(self) -> None:
@@ -88,7 +88,7 @@ class MqttBackend:
 
     async def _publish(self, messages: Sequence[Message]) -> None:
         settings = self._settings
-        await self._publisher.publish(messages, qos=settings.qos, retain=settings.retain)
+        await self._publisher.publish_all(messages, qos=settings.qos, retain=settings.retain)
 
     async def _send_grouped(self, batch: Batch) -> None:
         groups = list(self._groups(batch))

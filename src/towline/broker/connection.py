@@ -10,10 +10,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Self
 
 from towline.broker.ceiling import Ceiling
-from towline.broker.link import CONNECTION_LOST, Link, Refused
-from towline.broker.reasons import WRONG_VERSION, network_reason
+from towline.broker.dial import Dialer, NotTaken
+from towline.broker.kept import Kept
+from towline.broker.link import CONNECTION_LOST, Link
 from towline.broker.server import Server, client_id, server
 from towline.broker.session import Login
+from towline.broker.subscriptions import Handler, Subscription, Subscriptions
 from towline.broker.topics import status_topic
 from towline.broker.window import Message, Mids
 from towline.config.fields import plain
@@ -24,7 +26,6 @@ from towline.trouble import Trouble
 
 _log = logging.getLogger(__name__)
 
-ANSWER_TIMEOUT: Final = 10.0
 GOODBYE_GRACE: Final = 1.0
 FIRST_DELAY: Final = 1.0
 LONGEST_DELAY: Final = 30.0
@@ -36,20 +37,24 @@ CUT_SHORT: Final = 45.0
 """Seconds below which several lost connections in a row are no accident."""
 
 
-class _OtherVersion(Exception):
-    """The server may speak an older MQTT; `certain` when it said so."""
-
-    def __init__(self, reason: str, *, certain: bool) -> None:
-        super().__init__(reason)
-        self.certain = certain
-
-
 class Connection:
     """A component that holds one connection to the first server that takes it.
 
-    Entering never waits for the broker. `publish` fails at once with `Retryable` while there is
-    no connection; `ready` waits until there is one. Nothing is kept or sent again here.
-    `patience` is how many seconds an acknowledgement may take.
+    Entering never waits for the broker. What others build on it:
+
+    - `publish` and `publish_all` wait for the acknowledgement. They fail at once with `Retryable`
+      while there is no connection; `ready` waits until there is one. Nothing is sent again here.
+    - `keep(topic, payload)` never waits: it makes sure that this stands, retained, at the topic,
+      also after the broker was replaced. For states and descriptions, not for events.
+    - `subscribe(filter, handler)` may be called at any time and holds for every connection there
+      will be, until `unsubscribe`. A handler is a plain function; it returns at once and does not
+      raise: an `Inbox` is one, bounded, for a task that takes its time. Retained messages bear
+      `retained` and come again with every session; `retained=False` passes them over. With
+      `acknowledges=True` the broker sends a message again until its `acknowledge` is called.
+    - `on_session` is told of every new connection: what a broker may have forgotten is due again.
+
+    Whoever leans on a connection names `brokers.<name>` in its `needs`: it is then built anew when
+    the connection is. `patience` is how many seconds an acknowledgement may take.
     """
 
     def __init__(
@@ -77,11 +82,13 @@ class Connection:
             status_topic=status_topic(device),
             patience=patience,
         )
-        self._version = settings.version
-        self._old: set[Server] = set()
+        self._mids = Mids()
+        self._subscriptions = Subscriptions()
+        self._dialer = Dialer(settings.version, self._mids, self._subscriptions.take)
+        self._kept = Kept()
+        self._on_session: list[Callable[[], None]] = []
         self._ceilings = {at: Ceiling() for at in self._servers}
         self._ceiling = Ceiling()
-        self._mids = Mids()
         self._link: Link | None = None
         self._connected = asyncio.Event()
         self._draining = asyncio.Event()
@@ -105,7 +112,8 @@ class Connection:
         self._connected.clear()
         if link is not None:
             link.on_lost = lambda _: None
-            await link.leave([(self._login.status_topic, b"offline")], GOODBYE_GRACE)
+            last = [*self._kept.open, (self._login.status_topic, b"offline")]
+            await link.leave(last, GOODBYE_GRACE)
         self.health.stopped()
 
     def drain(self) -> None:
@@ -123,6 +131,12 @@ class Connection:
         return min(limit, self._link.window.largest) if self._link else limit
 
     async def publish(
+        self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False
+    ) -> None:
+        """Publish one message; as `publish_all`."""
+        await self.publish_all([(topic, payload)], qos=qos, retain=retain)
+
+    async def publish_all(
         self, messages: Sequence[Message], *, qos: int = 1, retain: bool = False
     ) -> None:
         """Publish in order and return when the broker has taken all of them.
@@ -134,6 +148,38 @@ class Connection:
         if link is None or not self._connected.is_set():
             raise Retryable(self.health.reason or f"broker {self.name}: not connected yet")
         await self._published(link, messages, qos, retain=retain)
+
+    def keep(self, topic: str, payload: bytes) -> None:
+        """From now on this stands at a topic, retained; an empty payload removes it."""
+        self._kept.set(topic, payload)
+
+    def subscribe(
+        self,
+        topic_filter: str,
+        handler: Handler,
+        *,
+        qos: int = 1,
+        retained: bool = True,
+        acknowledges: bool = False,
+    ) -> Subscription:
+        """Hand what comes for a filter to a handler; `ValueError` for a filter that is none.
+
+        The subscription's `granted` and `refused` tell what the broker says to it.
+        """
+        found = Subscription(
+            topic_filter, handler, qos, retained=retained, acknowledges=acknowledges
+        )
+        self._subscriptions.add(found)
+        return found
+
+    def unsubscribe(self, subscription: Subscription) -> None:
+        """Hand it nothing any more."""
+        self._subscriptions.remove(subscription)
+
+    def on_session(self, told: Callable[[], None]) -> Callable[[], None]:
+        """Call a function at every new connection; the returned one ends that."""
+        self._on_session.append(told)
+        return lambda: self._on_session.remove(told)
 
     async def _published(
         self, link: Link, messages: Sequence[Message], qos: int, *, retain: bool
@@ -149,16 +195,16 @@ class Connection:
 
     async def run(self) -> None:
         """Connect, and connect again, until cancelled or drained."""
-        keeping = asyncio.create_task(self._keep_up())
-        draining = asyncio.create_task(self._draining.wait())
+        works = [self._keep_up(), self._keep_retained(), self._draining.wait()]
+        tasks = [asyncio.create_task(work) for work in works]
         try:
-            await asyncio.wait({keeping, draining}, return_when=asyncio.FIRST_COMPLETED)
-            if keeping.done():
-                keeping.result()
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
         finally:
-            for task in (keeping, draining):
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(keeping, draining, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _keep_up(self) -> None:
         failures = 0
@@ -176,54 +222,16 @@ class Connection:
     async def _try_servers(self) -> bool:
         """Hold a connection to the first server that takes us until it is lost."""
         for at in self._servers:
-            link = await self._opened(at)
-            if link is not None:
+            try:
+                link = await self._dialer.open(at, self._login)
+            except NotTaken as exc:
+                self._failed(str(exc))
+                if exc.away:
+                    self._ceilings[at].away()
+            else:
                 await self._hold(at, link)
                 return True
         return False
-
-    async def _opened(self, at: Server) -> Link | None:
-        if self._version == "3.1.1" or at in self._old:
-            return await self._attempt(at, version_5=False)
-        try:
-            return await self._attempt(at, version_5=True)
-        except _OtherVersion as exc:
-            if self._version != "auto":
-                self._failed(str(exc))
-                return None
-            if exc.certain:
-                self._old.add(at)
-            return await self._attempt(at, version_5=False)
-
-    async def _attempt(self, at: Server, *, version_5: bool) -> Link | None:
-        try:
-            return await self._open(at, version_5=version_5)
-        except Refused as exc:
-            if version_5 and exc.code in WRONG_VERSION:
-                raise _OtherVersion(str(exc), certain=True) from exc
-            self._failed(str(exc))
-        except ConnectionAbortedError as exc:
-            # Closed without an answer: some brokers of 3.1.1 meet a version 5 CONNECT like that.
-            if version_5:
-                raise _OtherVersion(str(exc), certain=False) from exc
-            self._failed(str(exc))
-        except OSError as exc:
-            self._failed(network_reason(exc))
-            self._ceilings[at].away()
-        return None
-
-    async def _open(self, at: Server, *, version_5: bool) -> Link:
-        link = Link(self._login, self._mids, version_5=version_5)
-        try:
-            async with asyncio.timeout(ANSWER_TIMEOUT):
-                await asyncio.get_running_loop().create_connection(
-                    lambda: link, at.host, at.port, ssl=at.ssl_context(), happy_eyeballs_delay=0.25
-                )
-                await link.accepted
-        except BaseException:
-            link.close("given up")
-            raise
-        return link
 
     async def _hold(self, at: Server, link: Link) -> None:
         self._ceiling = self._ceilings[at]
@@ -232,6 +240,7 @@ class Connection:
             self._failed(link.closed.result())
             return
         link.on_lost = self._lost
+        link.on_answer = self._answered
         self._link = link
         await self._announce(at, link)
         await asyncio.shield(link.closed)
@@ -240,6 +249,7 @@ class Connection:
 
     def _lost(self, why: str) -> None:
         self._connected.clear()
+        self._subscriptions.end()
         if self._cut_short >= 2 and why == CONNECTION_LOST:
             why = f"{why} again and again: another client may use the id {self._login.client_id}"
         self._failed(why)
@@ -259,12 +269,40 @@ class Connection:
             return
         self.server = at.text
         self.health.counters["connected"] += 1
+        self._subscriptions.begin(link)
+        self._kept.begin()
         self._connected.set()
+        for told in self._on_session:
+            told()
         self.health.up()
         self._trouble.over()
         _log.debug(
             "broker connected", extra={"component": f"brokers.{self.name}", "server": at.text}
         )
+
+    def _answered(self, number: int, code: int) -> None:
+        if refused := self._subscriptions.answered(number, code):
+            _log.warning(
+                "subscription refused",
+                extra={"component": f"brokers.{self.name}", "reason": refused},
+            )
+
+    async def _keep_retained(self) -> None:
+        """Bring to the broker what should stand there."""
+        while True:
+            await self.ready()
+            due = await self._kept.due()
+            try:
+                await self.publish_all(due, retain=True)
+            except Retryable:
+                await self._sleep(FIRST_DELAY)
+                continue
+            except Rejected as exc:
+                _log.warning(
+                    "retained topics refused",
+                    extra={"component": f"brokers.{self.name}", "reason": str(exc)},
+                )
+            self._kept.arrived(due)
 
     def _failed(self, reason: str) -> None:
         self.health.degraded(f"broker {self.name}: {reason}")

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from towline.broker.incoming import Incoming
 from towline.broker.packets import (
     CONNACK,
     LARGEST,
@@ -27,13 +28,12 @@ from towline.broker.packets import (
     packet_end,
 )
 from towline.broker.reasons import reason
-from towline.broker.session import Login, Session
+from towline.broker.session import LARGEST_IN, Login, Session
 from towline.broker.window import MOST, Flight, Message, Mids, Window
 
 TICK: Final = 1.0
 CONNECTION_LOST: Final = "connection lost"
 USER_TIMEOUT_MS: Final = 20_000
-LARGEST_IN: Final = 16 * 1024 * 1024
 
 
 class Refused(Exception):
@@ -50,7 +50,9 @@ class Link(asyncio.Protocol):
     `accepted` resolves when the server has taken us, or fails with `Refused` or
     `ConnectionAbortedError`; `closed` resolves with the reason in words. `largest_cut_off` is
     the size of the largest unanswered message when the server closed it, `said_code` why if it
-    said so. `on_lost` is told the reason at once, before anyone whose messages are lost can wake.
+    said so. `on_lost` is told the reason at once, before anyone whose messages are lost can wake;
+    `on_message` and `on_answer` get what comes for subscribers. `session_kept`: the server had a
+    session of ours.
     """
 
     def __init__(self, login: Login, mids: Mids, *, version_5: bool) -> None:
@@ -59,8 +61,11 @@ class Link(asyncio.Protocol):
         self.closed: asyncio.Future[str] = self._loop.create_future()
         self.window = Window(mids, version_5=version_5)
         self.on_lost: Callable[[str], None] = lambda _: None
+        self.on_message: Callable[[Incoming], None] = Incoming.acknowledge
+        self.on_answer: Callable[[int, int], None] = lambda number, code: None
         self.largest_cut_off = 0
         self.said_code = 0
+        self.session_kept = False
         self._max_qos = 2
         self._can_retain = True
         self._login = login
@@ -96,6 +101,14 @@ class Link(asyncio.Protocol):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(self.closed), grace)
         self.close("stopped")
+
+    def subscribe(self, topic_filter: str, qos: int, number: int, *, retained: bool) -> int:
+        """Ask for a filter's messages; the number that its answer will bear."""
+        return self._session.subscribe(topic_filter, qos, number, retained=retained)
+
+    def unsubscribe(self, topic_filter: str) -> int:
+        """Ask for them no longer."""
+        return self._session.unsubscribe(topic_filter)
 
     # Called by asyncio.
 
@@ -160,6 +173,7 @@ class Link(asyncio.Protocol):
         self.window.largest = min(LARGEST, told.get("MaximumPacketSize", LARGEST))
         self._max_qos = told.get("MaximumQoS", 2)
         self._can_retain = bool(told.get("RetainAvailable", 1))
+        self.session_kept = session_kept
         if session_kept:
             self.write(self.window.resume())
         else:
@@ -176,6 +190,14 @@ class Link(asyncio.Protocol):
     def ended(self, why: str) -> None:
         """paho lost patience."""
         self.close(why)
+
+    def arrived(self, message: Incoming) -> None:
+        """A message: its listeners run in turns of their own, so that one at fault harms nobody."""
+        self._loop.call_soon(self.on_message, message)
+
+    def answered(self, number: int, code: int) -> None:
+        """The server's answer to a `subscribe`."""
+        self._loop.call_soon(self.on_answer, number, code)
 
     # Incoming packets.
 

@@ -7,19 +7,27 @@ acknowledgement; here it gets a stand-in whose bytes another one carries.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from towline.broker.incoming import Incoming
 
 SESSION_EXPIRY: Final = 24 * 3600
 """Seconds that a broker keeps our session while we are away."""
 
+MOST_UNACKNOWLEDGED: Final = 256
+"""Messages of QoS 1 and 2 that a broker of MQTT 5 may send us before we acknowledge one."""
+
+LARGEST_IN: Final = 16 * 1024 * 1024
+_NEVER_RETAINED: Final = 2
 _KEEP_ALIVE_TIMEOUT: Final = 0x8D
 
 
@@ -55,6 +63,12 @@ class Wire(Protocol):
 
     def ended(self, why: str) -> None:
         """paho gives up."""
+
+    def arrived(self, message: Incoming) -> None:
+        """A message came."""
+
+    def answered(self, number: int, code: int) -> None:
+        """The server's answer to a `subscribe`."""
 
 
 class _Pipe:
@@ -102,6 +116,7 @@ class Session:
         self._wire = wire
         self._version_5 = version_5
         self._leaving = False
+        self._numbered = False
         self._pipe = _Pipe(wire)
         self._paho = self._client()
 
@@ -112,6 +127,8 @@ class Session:
             self._paho.connect("broker", keepalive=login.keep_alive)
             return
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        properties.ReceiveMaximum = MOST_UNACKNOWLEDGED
+        properties.MaximumPacketSize = LARGEST_IN
         if not login.clean_session:
             properties.SessionExpiryInterval = SESSION_EXPIRY
         self._paho.connect(
@@ -135,6 +152,21 @@ class Session:
         self._leaving = True
         self._paho.disconnect()
 
+    def subscribe(self, topic_filter: str, qos: int, number: int, *, retained: bool) -> int:
+        """Ask for a filter's messages; the number that `answered` will bear."""
+        if not self._version_5:
+            return self._paho.subscribe(topic_filter, qos)[1] or 0
+        options = SubscribeOptions(qos, retainHandling=0 if retained else _NEVER_RETAINED)
+        properties = None
+        if self._numbered:
+            properties = Properties(PacketTypes.SUBSCRIBE)  # type: ignore[no-untyped-call]
+            properties.SubscriptionIdentifier = number
+        return self._paho.subscribe(topic_filter, options=options, properties=properties)[1] or 0
+
+    def unsubscribe(self, topic_filter: str) -> int:
+        """Ask for them no longer."""
+        return self._paho.unsubscribe(topic_filter)[1] or 0
+
     def _client(self) -> _Paho:
         login = self._login
         version = MQTTProtocolVersion.MQTTv5 if self._version_5 else MQTTProtocolVersion.MQTTv311
@@ -144,10 +176,13 @@ class Session:
             clean_session=None if self._version_5 else login.clean_session,
             protocol=version,
             reconnect_on_failure=False,
+            manual_ack=True,
         )
         client.pipe = self._pipe
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
+        client.on_message = self._on_message
+        client.on_subscribe = self._on_subscribe
         client.will_set(login.status_topic, b"offline", qos=1, retain=True)
         if login.username:
             client.username_pw_set(login.username, login.password or None)
@@ -162,6 +197,7 @@ class Session:
         properties: Properties | None,
     ) -> None:
         told: dict[str, Any] = properties.json() if properties else {}  # type: ignore[no-untyped-call]
+        self._numbered = bool(told.get("SubscriptionIdentifierAvailable", 1))
         self._wire.welcomed(told, session_kept=bool(flags.session_present))
 
     def _on_disconnect(
@@ -178,3 +214,35 @@ class Session:
             self._wire.ended("no answer from the broker")
         elif not self._leaving:
             self._wire.ended("the broker broke the protocol")
+
+    def _on_message(self, client: Client, userdata: Any, message: MQTTMessage) -> None:
+        mid, qos = message.mid, message.qos
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            client.ack(mid, qos)  # no filter of ours can have asked for it
+            return
+        self._wire.arrived(
+            Incoming(
+                topic,
+                bytes(message.payload),
+                qos=qos,
+                retained=message.retain,
+                identifiers=tuple(getattr(message.properties, "SubscriptionIdentifier", ())),
+                acknowledge=lambda: self._acknowledge(mid, qos),
+            )
+        )
+
+    def _acknowledge(self, mid: int, qos: int) -> None:
+        if qos:
+            self._paho.ack(mid, qos)
+
+    def _on_subscribe(
+        self,
+        client: Client,
+        userdata: Any,
+        number: int,
+        codes: Sequence[ReasonCode],
+        properties: Properties | None,
+    ) -> None:
+        self._wire.answered(number, codes[0].value if codes else 0)

@@ -28,7 +28,7 @@ class Publisher:
         self.sent: list[tuple[list[Message], int, bool]] = []
         self.error: DeliveryError | None = None
 
-    async def publish(self, messages: Sequence[Message], *, qos: int, retain: bool) -> None:
+    async def publish_all(self, messages: Sequence[Message], *, qos: int, retain: bool) -> None:
         self.sent.append((list(messages), qos, retain))
         if self.error:
             raise self.error
