@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from towline.backends import mqtt
+from towline.backends import loki, mqtt
 from towline.config.kinds import Kinds
 from towline.sources import demo, docker
 
 SOURCES: Final[Kinds] = {"docker": docker.KIND, "demo": demo.KIND}
-BACKENDS: Final[Kinds] = {"mqtt": mqtt.KIND}
+BACKENDS: Final[Kinds] = {"mqtt": mqtt.KIND, "loki": loki.KIND}

@@ -19,9 +19,9 @@ from paho.mqtt.enums import CallbackAPIVersion
 from tests.contract.backends import broker_settings, connected
 from tests.integration.mqtt_rig import append, delivering
 from tests.real.broker import Broker
-from towline.backends.mqtt import Batching
 from towline.broker.connection import Connection
 from towline.broker.packets import packet_end
+from towline.config.batching import Batching
 
 PAYLOAD = b"x" * 361
 TOPIC = "towline/pi/logs/1/web/info"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
@@ -13,28 +13,40 @@ from contextlib import (
 from pathlib import Path
 from typing import Protocol
 
+from tests.contract.peers import Loki
 from tests.real.broker import Broker
 from tests.real.listener import Listener
-from tests.real.until import until
-from towline.backends.mqtt import DEFAULT_TOPIC, Batching, MqttBackend, MqttSettings
+from tests.real.until import auntil, until
+from towline.backends.mqtt import DEFAULT_TOPIC, MqttBackend, MqttSettings
 from towline.broker.connection import Connection
+from towline.config.batching import Batching
+from towline.config.kinds import Surroundings
 from towline.config.settings import Broker as BrokerSettings
-from towline.config.settings import Secret
+from towline.config.settings import Device, Secret
+from towline.kinds import BACKENDS as BACKEND_KINDS
 from towline.ports import Backend
+from towline.record import Record
+
+Collected = Callable[[int], Awaitable[list[bytes]]]
 
 
 class Destination(Protocol):
     """What a backend delivers to, under the tests' control."""
 
     backend: Backend
+    once: bool
+    """Whether it takes the same record once only."""
 
-    def away(self) -> None:
+    def form(self, record: Record) -> bytes:
+        """What a record looks like there."""
+
+    async def away(self) -> None:
         """Make it unreachable."""
 
     async def back(self) -> None:
         """Make it reachable again and wait until the backend can know."""
 
-    def watched(self) -> AbstractContextManager[Callable[[int], list[bytes]]]:
+    def watched(self) -> AbstractContextManager[Collected]:
         """Collect what arrives: the function waits for so many records and returns all of them."""
 
 
@@ -99,12 +111,17 @@ def rows(listener: Listener) -> list[bytes]:
 class MqttDestination:
     """Mosquitto behind a backend of type `mqtt`."""
 
+    once = False
+
     def __init__(self, broker: Broker, connection: Connection, batch: Batching | None) -> None:
         self._broker = broker
         self._connection = connection
         self.backend: Backend = MqttBackend(mqtt_settings(batch=batch), connection)
 
-    def away(self) -> None:
+    def form(self, record: Record) -> bytes:
+        return record.json
+
+    async def away(self) -> None:
         self._broker.kill()
 
     async def back(self) -> None:
@@ -112,11 +129,12 @@ class MqttDestination:
         await asyncio.wait_for(self._connection.ready(), 10)
 
     @contextmanager
-    def watched(self) -> Iterator[Callable[[int], list[bytes]]]:
+    def watched(self) -> Iterator[Collected]:
         with self._broker.listen("towline/#") as listener:
 
-            def collected(count: int) -> list[bytes]:
-                until(lambda: len(rows(listener)) >= count, 10, f"{count} records")
+            async def collected(count: int) -> list[bytes]:
+                arrived = lambda: len(rows(listener)) >= count  # noqa: E731
+                await asyncio.to_thread(until, arrived, 10, f"{count} records")
                 return rows(listener)
 
             yield collected
@@ -137,7 +155,65 @@ def _mqtt(batch: Batching | None) -> Opener:
     return opened
 
 
+class HttpDestination:
+    """A server on loopback behind a backend that speaks HTTP."""
+
+    def __init__(self, peer: Loki, backend: Backend, *, once: bool) -> None:
+        self._peer = peer
+        self.backend = backend
+        self.once = once
+
+    def form(self, record: Record) -> bytes:
+        return record.message.encode()
+
+    async def away(self) -> None:
+        await self._peer.stop()
+
+    async def back(self) -> None:
+        await self._peer.start()
+
+    @contextmanager
+    def watched(self) -> Iterator[Collected]:
+        before = len(self._peer.lines())
+
+        async def collected(count: int) -> list[bytes]:
+            await auntil(lambda: len(self._peer.lines()) >= before + count, 10, f"{count} lines")
+            return self._peer.lines()[before:]
+
+        yield collected
+
+
+def _http(kind: str, make: Callable[[], Loki], **keys: object) -> Opener:
+    @asynccontextmanager
+    async def opened(folder: Path) -> AsyncIterator[Destination]:
+        async with make() as peer, over_http(kind, folder, url=peer.url, **keys) as backend:
+            yield HttpDestination(peer, backend, once=True)
+
+    return opened
+
+
+@asynccontextmanager
+async def over_http(kind: str, folder: Path, **keys: object) -> AsyncIterator[Backend]:
+    """A backend as a configuration would give it."""
+    known = BACKEND_KINDS[kind]
+    backend: Backend = known.open(kind, known.config(**known.schema(keys)), around(folder))
+    async with backend:
+        yield backend
+
+
+def around(folder: Path) -> Surroundings:
+    """Surroundings of a device called `pi`."""
+    return Surroundings(
+        device=Device(id="pi", name="Pi"),
+        lookup=dict[str, object]().__getitem__,
+        checkpoints=None,
+        max_age=86400.0,
+        folder=folder,
+    )
+
+
 BACKENDS: dict[str, Opener] = {
     "mqtt": _mqtt(None),
     "mqtt-batched": _mqtt(Batching(max_age=1.0, max_records=50)),
+    "loki": _http("loki", Loki),
 }

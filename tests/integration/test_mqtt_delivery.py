@@ -12,7 +12,7 @@ from tests.contract.backends import broker_settings, connected, rows
 from tests.integration.mqtt_rig import append, delivering
 from tests.real.broker import Broker
 from tests.real.until import auntil
-from towline.backends.mqtt import Batching
+from towline.config.batching import Batching
 from towline.record import Origin, OriginType
 from towline.status import State
 

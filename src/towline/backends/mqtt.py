@@ -11,6 +11,7 @@ import voluptuous as vol
 from towline.broker.topics import BATCH_SUFFIX, Template, Topics
 from towline.broker.window import Message
 from towline.config import fields
+from towline.config.batching import Batching, batching
 from towline.config.doubts import topic_doubts
 from towline.config.kinds import Kind, Surroundings
 from towline.errors import Rejected
@@ -22,14 +23,6 @@ LARGEST_MESSAGE: Final = 1024 * 1024
 
 _ENVELOPE: Final = 64
 _ORIGINS: Final = 4096
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batching:
-    """Records wait for company until there are `max_records` or `max_age` seconds have passed."""
-
-    max_age: float
-    max_records: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,26 +128,19 @@ def envelope(rows: Sequence[bytes]) -> bytes:
     return b'{"count":%d,"logs":[%b]}' % (len(rows), b",".join(rows))
 
 
-_batch = fields.mapping(
-    {
-        vol.Optional("max_age", default="1s"): fields.duration,
-        vol.Optional("max_records", default=50): fields.whole(1, 500),
-    }
-)
-
 _schema = fields.mapping(
     {
         vol.Required("broker"): fields.name,
         vol.Optional("topic", default=DEFAULT_TOPIC): fields.topic_template,
         vol.Optional("qos", default=1): fields.whole(0, 2),
         vol.Optional("retain", default=False): fields.boolean,
-        vol.Optional("batch"): _batch,
+        vol.Optional("batch"): batching(50, most=500),
     }
 )
 
 
-def _config(*, batch: dict[str, Any] | None = None, **values: Any) -> MqttSettings:
-    return MqttSettings(batch=Batching(**batch) if batch else None, **values)
+def _config(*, batch: Batching | None = None, **values: Any) -> MqttSettings:
+    return MqttSettings(batch=batch, **values)
 
 
 def _open(name: str, config: MqttSettings, surroundings: Surroundings) -> MqttBackend:

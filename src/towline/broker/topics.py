@@ -15,7 +15,7 @@ from towline.record import LEVELS, Origin, OriginType
 
 BATCH_SUFFIX: Final = "/batch"
 LONGEST: Final = 65_535
-_UNKNOWN: Final = "unknown"
+UNKNOWN: Final = "unknown"
 
 _HOSTILE = re.compile(
     "[+#/\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef"
@@ -24,7 +24,7 @@ _HOSTILE = re.compile(
 )
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
-_VALUES: Final[Mapping[str, Callable[[Origin], str | None]]] = {
+VALUES: Final[Mapping[str, Callable[[Origin], str | None]]] = {
     "device": lambda origin: origin.device,
     "app": lambda origin: origin.app or origin.project,
     "project": lambda origin: origin.project,
@@ -33,7 +33,9 @@ _VALUES: Final[Mapping[str, Callable[[Origin], str | None]]] = {
     "source": lambda origin: origin.source,
     "host": lambda origin: origin.device,
 }
-PLACEHOLDERS: Final = (*_VALUES, "level", "stream")
+"""What placeholders say of an origin, in topics and wherever else they are written."""
+
+PLACEHOLDERS: Final = (*VALUES, "level", "stream")
 
 # What names the writer of a record; without a container these segments become one word.
 _IDENTITY: Final = frozenset({"app", "project", "service", "container"})
@@ -50,7 +52,7 @@ Topics = tuple[Mapping[str, str], Mapping[str, str]]
 
 def segment(text: str | None) -> str:
     """A name made fit to be one segment of a topic."""
-    return _HOSTILE.sub("_", text or "") or _UNKNOWN
+    return _HOSTILE.sub("_", text or "") or UNKNOWN
 
 
 def fit(topic: str) -> str:
@@ -86,7 +88,7 @@ def _by_level(text: str, origin: Origin, stream: str) -> Mapping[str, str]:
         name = found[1]
         if name == "level":
             return found[0]
-        return stream if name == "stream" else segment(_VALUES[name](origin))
+        return stream if name == "stream" else segment(VALUES[name](origin))
 
     # A level is put in last, at its own places: a container named "{level}" is just a name.
     parts = [_PLACEHOLDER.sub(value, part) for part in text.split("{level}")]

@@ -10,6 +10,9 @@ from typing import Any, Final
 
 TITLE: Final = "Towline's configuration"
 
+OVER_HTTP: Final = ("loki",)
+"""The types of backends that share the keys of `config.http`."""
+
 _NAMES: Final = "the name of that, a pattern or a list"
 
 DESCRIPTIONS: Final[dict[str, str]] = {
@@ -61,6 +64,11 @@ DESCRIPTIONS: Final[dict[str, str]] = {
     "backends.<mqtt>.batch": "Without it every record is a message. With it (`batch: {}` is enough) records travel together, to the topic with `/batch` behind it",
     "backends.<mqtt>.batch.max_age": "How long a record waits for company",
     "backends.<mqtt>.batch.max_records": "How many make a message",
+    "backends.<loki>": "Records to Grafana Loki.",
+    "backends.<loki>.labels": "What makes a stream, of the placeholders of a topic; few values each: every combination is a stream of its own",
+    "backends.<loki>.line": "What a line is: the `message`, or the whole record as `json`",
+    "backends.<loki>.metadata": "Whether the rest of a record goes along as structured metadata; needs Loki 3",
+    "backends.<loki>.tenant": "Sent as `X-Scope-OrgID`",
     "routes": "Which records go to which backends, in order. Without routes every backend gets every record.",
     "routes[]": "Which records go to which backends, in order: a record goes to the backends of every route that it matches, until one is `final`. Without routes every backend gets every record.",
     "routes[].match": "Which records; `{}` means all",
@@ -121,6 +129,27 @@ DESCRIPTIONS: Final[dict[str, str]] = {
     "match.any": "what one of these matches holds for",
 }  # fmt: skip
 
+_HTTP: Final = {
+    "url": "The address, `http://host:port` or `https://host:port`, with a path where a proxy adds one",
+    "username": "For a destination that asks for a user name and a password (basic authentication)",
+    "password": "Better a `!secret` or `!encrypted`",
+    "token": "For one that asks for a bearer token; better a `!secret` or `!encrypted`",
+    "headers": "Further headers of each request, names and values; values are never shown",
+    "tls": "Whom to trust and who we are, with `https`.",
+    "tls.ca": "The certificate authority that alone is trusted: a file beside the configuration, or its text. Without it, those of the system",
+    "tls.cert": "Our certificate, for a server that asks for one: a file or its text",
+    "tls.key": "Its key: a file or its text, better a `!secret` or `!encrypted`. It must not have a passphrase",
+    "tls.verify": "`false` trusts whoever answers",
+    "timeout": "How long a request may take",
+    "compression": "Of requests: `gzip` or `none`",
+    "batch": "How many records make a request.",
+    "batch.max_age": "How long a record waits for company",
+    "batch.max_records": "How many make a request",
+}  # fmt: skip
+DESCRIPTIONS.update(
+    {f"backends.<{kind}>.{key}": text for kind in OVER_HTTP for key, text in _HTTP.items()}
+)
+
 EXAMPLES: Final[dict[str, list[Any]]] = {
     "device.id": ["living-room-pi"],
     "device.name": ["Living room Pi"],
@@ -136,6 +165,7 @@ EXAMPLES: Final[dict[str, list[Any]]] = {
     "brokers.<name>.keep_alive": ["5m"],
     "backends.<mqtt>.topic": ["towline/{device}/logs/{app}/{service}/{level}", "errors/{service}"],
     "backends.<mqtt>.batch": [{"max_age": "5s", "max_records": 100}],
+    "backends.<loki>.labels": [["device", "service", "level"]],
     "routes[].match": [{"min_level": "warn"}, {"service": ["web", "api-*"], "not": {"level": "debug"}}],
     "routes[].to": ["mqtt", ["mqtt", "errors"]],
     "apply.watch": ["60s"],

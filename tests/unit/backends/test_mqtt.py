@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import voluptuous as vol
 
-from towline.backends.mqtt import DEFAULT_TOPIC, KIND, Batching, MqttBackend, MqttSettings
+from towline.backends.mqtt import DEFAULT_TOPIC, KIND, MqttBackend, MqttSettings
 from towline.broker.window import Message
+from towline.config.batching import Batching
 from towline.config.kinds import Surroundings
 from towline.config.settings import Device
 from towline.errors import DeliveryError, Rejected

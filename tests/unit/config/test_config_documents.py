@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from tests.unit.config.walk import REQUIRED, walk
-from towline.config.descriptions import DESCRIPTIONS
+from towline.config.compound import Mapping
+from towline.config.descriptions import DESCRIPTIONS, OVER_HTTP
 from towline.config.files import Files
+from towline.config.http import HTTP
 from towline.config.load import load
 from towline.config.match import MATCH_KEYS
 from towline.config.schema import schema
@@ -27,6 +29,8 @@ EXAMPLES = sorted(
     file for file in (ROOT / "config" / "examples").glob("*.yaml") if file.name != "secrets.yaml"
 )
 SECRETS = b"mqtt_password: x\ngit_token: y\ngrafana_token_hash: " + b"0a" * 32 + b"\n"
+SHARED = {key for key, _ in walk(Mapping(HTTP))}
+"""Keys that all backends over HTTP have."""
 
 
 def known() -> dict[str, Any]:
@@ -50,16 +54,21 @@ def meaning(written: str) -> Any:
 
 
 def rows(document: str) -> Iterator[tuple[str, str, str]]:
-    """Keys with their defaults and meanings as the tables of the page have them."""
-    prefix = ""
+    """Keys with their defaults and meanings as the tables of the page have them.
+
+    A table below the names of several types stands for each of them.
+    """
+    prefixes: list[str] = []
     for line in document.splitlines():
         if line.startswith("#"):
-            found = re.fullmatch(r"## `([^`]+)`(?:, type `(\w+)`)?", line)
-            prefix = found[1] if found else ""
-            if found and found[2]:
-                prefix = prefix.replace("<name>", f"<{found[2]}>")
-        elif prefix and (row := re.match(r"\| `([\w.]+)` \| (.+?) \| (.+) \|$", line)):
-            yield f"{prefix}.{row[1]}", row[2], row[3].replace("\\|", "|")
+            found = re.fullmatch(r"## `([^`]+)`(?:, types? ((?:`\w+`(?:, )?)+))?", line)
+            kinds = re.findall(r"`(\w+)`", found[2] or "") if found else []
+            prefixes = [found[1]] if found else []
+            if found and kinds:
+                prefixes = [found[1].replace("<name>", f"<{kind}>") for kind in kinds]
+        elif prefixes and (row := re.match(r"\| `([\w.]+)` \| (.+?) \| (.+) \|$", line)):
+            for prefix in prefixes:
+                yield f"{prefix}.{row[1]}", row[2], row[3].replace("\\|", "|")
 
 
 def match_section() -> str:
@@ -106,7 +115,13 @@ def test_the_shipped_file_says_what_holds_without_it() -> None:
 
 
 def written(data: Any, key: str) -> Any:
-    """What stands at a key of the schema in the shipped file's example."""
+    """What stands at a key of the schema in the shipped file's example.
+
+    What all backends over HTTP have in common stands at the first of them.
+    """
+    kind = re.match(r"backends\.<(\w+)>\.", key)
+    if kind and kind[1] in OVER_HTTP and str(key[kind.end() :]) in SHARED:
+        key = key.replace(f"<{kind[1]}>", f"<{OVER_HTTP[0]}>")
     for step in key.split("."):
         name = step.removesuffix("[]").strip("<>")
         data = data["home" if step == "<name>" else name]
