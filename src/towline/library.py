@@ -194,7 +194,7 @@ class Log:
             device=self._settings.device,
             lookup=lookup,
             checkpoints=self.store.checkpoints,
-            max_age=self._settings.upkeep.max_age,
+            max_age=self._settings.upkeep.longest_age,
         )
         source = SOURCES[config.type].open(config.type, config.config, around)
         return SourcePart(source, self._intake.emit, self._ledger)

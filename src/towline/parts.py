@@ -42,7 +42,7 @@ class Ground:
             device=settings.device,
             lookup=lookup,
             checkpoints=self.store.checkpoints,
-            max_age=settings.upkeep.max_age,
+            max_age=settings.upkeep.longest_age,
             folder=self.folder,
         )
 

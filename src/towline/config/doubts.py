@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from towline.config.crosscheck import is_everything
 from towline.config.faults import Fault
 from towline.config.kinds import Kinds
-from towline.config.settings import Match, Route
+from towline.config.settings import Keep, Match, Route
 
 
 def doubtful(
@@ -60,7 +61,24 @@ def _store(store: Mapping[str, Any], disk_size: Callable[[Path], int | None]) ->
     """A bound that the disk is reached before."""
     if not store["persist"]:
         return
-    most, held = store["retention"]["max_size"], disk_size(store["path"])
-    if held is not None and most > held:
-        text = f"the disk holds {held / 1e9:.1f} GB in all; max_size asks for {most / 1e9:.1f} GB"
-        yield doubt("disk_too_small", text, ["store", "retention", "max_size"])
+    retention, held = store["retention"], disk_size(store["path"])
+    for key in ("max_size", "min_free"):
+        if held is not None and retention[key] > held:
+            asked = f"{key} asks for {retention[key] / 1e9:.1f} GB"
+            text = f"the disk holds {held / 1e9:.1f} GB in all; {asked}"
+            yield doubt("disk_too_small", text, ["store", "retention", key])
+            held = None
+    yield from _rules(retention["rules"])
+
+
+def _rules(rules: Sequence[Keep]) -> Iterator[Fault]:
+    """Rules that decide nothing, because an earlier one decides for all that they match."""
+    decided: dict[Match, int] = {}
+    for number, rule in enumerate(rules, 1):
+        everything = decided.get(Match())
+        if earlier := everything or decided.get(rule.match):
+            which = "everything" if everything else "the same"
+            text = f"this rule decides nothing: rule {earlier} matches {which} and comes first"
+            yield doubt("unreachable_rule", text, ["store", "retention", "rules", number - 1])
+        else:
+            decided[Match() if is_everything(rule.match) else rule.match] = number

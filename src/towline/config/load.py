@@ -118,6 +118,8 @@ def _settings(
             compression=store["compression"],
             max_age=retention["max_age"],
             max_size=retention["max_size"],
+            min_free=retention["min_free"],
+            rules=retention["rules"],
         ),
         brokers=found["brokers"],
         backends=found["backends"],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any, Final
 
 import voluptuous as vol
@@ -23,11 +22,9 @@ from towline.config.fields import (
     plain,
     secret,
     shell_patterns,
-    size,
     some_text,
     template,
     text,
-    whole,
 )
 from towline.config.git import SCHEMA as GIT
 from towline.config.kinds import Kinds
@@ -43,7 +40,8 @@ from towline.config.settings import (
     Route,
     Token,
 )
-from towline.config.shapes import SECRET_NAME, TEXT, Either, shaped, words
+from towline.config.shapes import SECRET_NAME, Either, shaped, words
+from towline.config.store import SCHEMA as STORE
 from towline.config.trials import CASES
 
 DEFAULT_SOURCES: Final = {"docker": {"type": "docker"}}
@@ -182,14 +180,6 @@ def _watch(value: Any) -> float:
     return 0.0 if value == "off" else duration(value)
 
 
-@shaped(TEXT | {"pattern": r"\S"})
-def _path(value: Any) -> Path:
-    found = plain(some_text(value))
-    if "\0" in found:
-        raise Fault("wrong_value", "a path cannot contain NUL")
-    return Path(found)
-
-
 _PIPELINE = Into(
     Mapping(
         {
@@ -198,22 +188,6 @@ _PIPELINE = Into(
         }
     ),
     Pipeline,
-)
-_STORE = Mapping(
-    {
-        vol.Optional("path", default="data"): _path,
-        vol.Optional("memory", default=10_000): whole(1, 1_000_000),
-        vol.Optional("persist", default=True): boolean,
-        vol.Optional("flush", default="5s"): duration,
-        vol.Optional("max_file_size", default="10MB"): size,
-        vol.Optional("compression", default="zstd"): one_of("zstd", "gzip", "none"),
-        vol.Optional("retention", default=dict): Mapping(
-            {
-                vol.Optional("max_age", default="24h"): duration,
-                vol.Optional("max_size", default="1GB"): size,
-            }
-        ),
-    }
 )
 _BROKER = Into(
     Mapping(
@@ -261,7 +235,7 @@ def schema(sources: Kinds, backends: Kinds) -> Mapping:
             ),
             vol.Optional("sources", default=DEFAULT_SOURCES): Named(_entry(sources)),
             vol.Optional("pipeline", default=dict): _PIPELINE,
-            vol.Optional("store", default=dict): _STORE,
+            vol.Optional("store", default=dict): STORE,
             vol.Optional("brokers", default=dict): Named(_BROKER),
             vol.Optional("backends", default=dict): Named(_entry(backends)),
             vol.Optional("routes", default=list): Listing(_ROUTE),

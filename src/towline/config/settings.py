@@ -114,8 +114,20 @@ class Store:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Keep:
+    """A rule of retention: records that match may grow this old."""
+
+    match: Match
+    max_age: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Upkeep:
-    """How the store is kept; may change at any time."""
+    """How the store is kept; may change at any time.
+
+    The first of `rules` that matches says how old a record may grow, else `max_age` does.
+    `min_free` are bytes that stay free on the disk.
+    """
 
     memory: int
     flush: float
@@ -123,6 +135,13 @@ class Upkeep:
     compression: str
     max_age: float
     max_size: int
+    min_free: int
+    rules: tuple[Keep, ...]
+
+    @property
+    def longest_age(self) -> float:
+        """How old any record may grow."""
+        return max([self.max_age, *(rule.max_age for rule in self.rules)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

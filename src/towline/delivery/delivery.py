@@ -97,12 +97,7 @@ class Delivery:
     @property
     def lag(self) -> int:
         """How many records the backend is behind the store."""
-        store, cursor = self._store, self.cursor
-        if cursor >= store.started:
-            return store.next_offset - cursor
-        # Offsets have holes between runs; of earlier runs the files know how many are left.
-        files = [file.facts for file in store.segments if file.facts.last >= cursor]
-        return sum(min(facts.count, facts.last - cursor + 1) for facts in files)
+        return self._store.held(self.cursor)
 
     def drain(self) -> None:
         """Let `run` deliver what the store holds now, and return.

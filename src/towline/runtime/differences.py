@@ -20,7 +20,7 @@ _PRIVATE: Final = re.compile(r"(?:^|[._])(?:password|passphrase|secret|token|key
 _PASSWORD_IN_URL: Final = re.compile(r"(://[^\s/@:]*:)[^\s/@]+(?=@)")
 _BARE: Final = re.compile(r"[A-Za-z0-9/*][\w ./*@+-]*")
 _WORDS: Final = {"negated": "not", "alternatives": "any", "replacement": "with"}
-_UPKEEP: Final = {"max_age": "retention.max_age", "max_size": "retention.max_size"}
+_UPKEEP: Final = {key: f"retention.{key}" for key in ("max_age", "max_size", "min_free", "rules")}
 _SPANS: Final = ((86_400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 _SIZES: Final = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "KB"))
 _Values = Mapping[str, Any]

@@ -16,7 +16,7 @@ import logging
 import os
 import zlib
 from array import array
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -70,8 +70,11 @@ def _parse(line: bytes) -> dict[str, Any] | None:
 class Checkpoints:
     """The checkpoints of all containers, and what the store holds beyond them."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(
+        self, path: Path | None, wrote: Callable[[str, int], None] = lambda *_: None
+    ) -> None:
         self._path = path
+        self._wrote = wrote
         self._known: dict[tuple[str, str], Checkpoint] = {}
         self.covered = 0
         self.tails: dict[str, Tail] = {}
@@ -119,17 +122,18 @@ class Checkpoints:
         self._known |= new  # in place: `begin` may have added to it meanwhile
         self.covered = covered
 
-    @staticmethod
     def _write(
-        path: Path, points: Iterable[Checkpoint], known: Iterable[Checkpoint], covered: int
+        self, path: Path, points: Iterable[Checkpoint], known: Iterable[Checkpoint], covered: int
     ) -> None:
         body = json.dumps({"covered": covered}).encode()
         mark = b"%08x %b\n" % (zlib.crc32(body), body)
         text = b"".join(point.as_line() for point in points) + mark
         if path.exists() and path.stat().st_size + len(text) > COMPACT:
-            _replace(path, b"".join(point.as_line() for point in known) + mark)
+            text = b"".join(point.as_line() for point in known) + mark
+            _replace(path, text)
         else:
             _append(path, text)
+        self._wrote("checkpoints", len(text))
 
     def begin(self, point: Checkpoint) -> None:
         """Note where the first read of a container begins, before anything of it is stored.

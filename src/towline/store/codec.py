@@ -100,7 +100,7 @@ def close(path: Path, compression: str) -> Path:
     target = path.with_name(path.name.removesuffix(".ndjson") + SUFFIXES[compression])
     partial = target.with_name(target.name + ".part")
     try:
-        _pack(path, partial, compression)
+        pack(path, partial, compression)
         partial.rename(target)
     except OSError:
         partial.unlink(missing_ok=True)
@@ -109,7 +109,8 @@ def close(path: Path, compression: str) -> Path:
     return target
 
 
-def _pack(path: Path, target: Path, compression: str) -> None:
+def pack(path: Path, target: Path, compression: str) -> None:
+    """Write a plain file compressed, and synced. Blocking."""
     zstd = zstandard.ZstdCompressor(level=3, write_checksum=True)
     with path.open("rb") as source, target.open("wb") as out:
         while block := source.read(BLOCK):

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
@@ -22,8 +23,11 @@ _LONGEST = 200
 class Cursors:
     """The offset of the next record to send, by backend name."""
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(
+        self, folder: Path | None, wrote: Callable[[str, int], None] = lambda *_: None
+    ) -> None:
         self._folder = folder
+        self._wrote = wrote
         self._offsets: dict[str, int] = {}
         self._files: dict[str, int] = {}
         self._trouble = Trouble(
@@ -57,7 +61,7 @@ class Cursors:
     def _write(self, path: Path, name: str, text: bytes) -> None:
         if name not in self._files:
             self._files[name] = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o640)
-        os.pwrite(self._files[name], text, 0)
+        self._wrote("cursors", os.pwrite(self._files[name], text, 0))
 
     def forget(self, name: str) -> None:
         """Drop a backend's cursor."""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from towline.pipeline.encode import Decoder
 from towline.record import Record
-from towline.store import codec
-from towline.store.segment import Segment
+from towline.store import codec, rewrite
+from towline.store.segment import Facts, Segment
 
 _log = logging.getLogger(__name__)
 
@@ -20,15 +22,23 @@ _log = logging.getLogger(__name__)
 class Files:
     """The files of a store's folder, oldest first; the last may be open for appending.
 
-    `written` counts bytes since the start: what an SD card had to take.
+    `wrote` is told of every byte that the disk had to take. `changing` is held by whoever removes
+    closed files or writes them anew. The open file is `suspect` once a sync of it has failed: the
+    kernel may have thrown away what it could not write, and says so only once.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, decode: Decoder, wrote: Callable[[str, int], None] = lambda *_: None
+    ) -> None:
         self.folder = folder
+        self.changing = asyncio.Lock()
+        self.suspect = False
+        self._decode = decode
+        self._wrote = wrote
+        self._sound = 0
         self.max_file_size = 10_000_000
         self.compression = "zstd"
         self.segments: list[Segment] = []
-        self.written = 0
         self._fd = -1
         self._rolling = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -40,6 +50,8 @@ class Files:
 
     def append(self, records: list[Record]) -> None:
         """Write records at once; an `OSError` leaves no half row behind."""
+        if self.suspect:
+            raise OSError(errno.EIO, "a sync failed, what was written is in doubt")
         if self._fd < 0:
             self._begin(records[0].offset)
         segment = self.segments[-1]
@@ -54,16 +66,17 @@ class Files:
             os.ftruncate(self._fd, segment.size)
             raise
         segment.size += len(blob)
-        self.written += len(blob)
+        self._wrote("records", len(blob))
         segment.facts.add(records)
         if segment.size >= self.max_file_size and not self._rolling:
-            self._later(self._roll_synced(self._fd))
+            self._later(self._roll_synced())
 
     def _begin(self, offset: int) -> None:
         now = datetime.now(UTC)
         name = f"{now:%Y-%m-%dT%H-%M-%S}.{now.microsecond // 1000:03d}Z-{offset:016x}.ndjson"
         segment = Segment(self.folder / name, offset)
         self._open(segment, os.O_CREAT | os.O_EXCL)
+        self._sound = 0
         self.segments.append(segment)
 
     def _open(self, segment: Segment, flags: int = 0) -> None:
@@ -78,24 +91,66 @@ class Files:
         plain = [segment for segment in self.segments if segment.path.suffix == ".ndjson"]
         if plain and plain[-1] is self.segments[-1] and plain[-1].size < self.max_file_size:
             self._open(plain[-1])
+            self._sound = plain[-1].size
             plain.pop().index.unlink(missing_ok=True)  # it would soon be wrong
         if self.compression != "none":
             for segment in plain:
                 self._close_soon(segment)
 
-    def descriptor(self) -> int:
-        """A copy of the open file's descriptor, for syncing in a thread; -1 when none is open."""
-        return os.dup(self._fd) if self._fd >= 0 else -1
+    async def sync(self) -> None:
+        """Bring what was appended so far onto the disk; an `OSError` makes the file suspect."""
+        if self._fd < 0:
+            return
+        segment, size, descriptor = self.segments[-1], self.segments[-1].size, os.dup(self._fd)
+        try:
+            await asyncio.to_thread(os.fdatasync, descriptor)
+        except OSError:
+            self.suspect = self.is_open(segment)
+            raise
+        finally:
+            os.close(descriptor)
+        if self.is_open(segment):
+            self._sound = max(self._sound, size)
 
-    async def _roll_synced(self, fd: int) -> None:
+    def _sync_now(self) -> None:
+        try:
+            os.fdatasync(self._fd)
+        except OSError:
+            self.suspect = True
+            raise
+
+    async def distrust(self) -> int:
+        """Close the suspect file at its last good sync; return the offset it still reaches.
+
+        Nothing that was synced before is in doubt. An `OSError` leaves the file suspect.
+        """
+        segment = self.segments[-1]
+        facts = await asyncio.to_thread(self._cut, segment, self._sound)
+        os.close(self._fd)
+        self._fd = -1
+        segment.facts, segment.size, self.suspect = facts, self._sound, False
+        if facts.count:
+            self._close_soon(segment)
+            return facts.last + 1
+        self.remove(segment)
+        return segment.first
+
+    def _cut(self, segment: Segment, size: int) -> Facts:
+        os.truncate(segment.path, size)
+        left = Segment(segment.path, segment.first, size)
+        left.scan(self._decode, to_damage=True)
+        return left.facts
+
+    async def _roll_synced(self) -> None:
         """Sync in a thread first: then little is left for the loop to wait for.
 
         A file must be on disk before the next one is begun, or a power cut could leave a hole.
         """
         self._rolling = True
+        segment = self.segments[-1]
         try:
-            await asyncio.to_thread(os.fdatasync, fd)
-            if fd == self._fd:
+            await self.sync()
+            if self.is_open(segment):
                 self.roll()
         except OSError as exc:
             _log.warning("a full file cannot be closed", extra={"reason": exc.strerror})
@@ -104,8 +159,8 @@ class Files:
 
     def roll(self) -> None:
         """Close the open file; it is compressed in a thread while the next one fills."""
-        if self._fd >= 0:
-            os.fdatasync(self._fd)
+        if self._fd >= 0 and not self.suspect:
+            self._sync_now()
             os.close(self._fd)
             self._fd = -1
             self._close_soon(self.segments[-1])
@@ -120,7 +175,8 @@ class Files:
 
     async def _close(self, segment: Segment) -> None:
         try:
-            await asyncio.to_thread(segment.index.write_text, segment.facts.as_text())
+            text = segment.facts.as_text()
+            await asyncio.to_thread(segment.index.write_text, text)
             path = await asyncio.to_thread(codec.close, segment.path, self.compression)
             size = path.stat().st_size
         except OSError as exc:
@@ -129,12 +185,31 @@ class Files:
                 extra={"file": segment.path.name, "reason": str(exc)},
             )
         else:
+            self._wrote("compression", len(text) + (size if path != segment.path else 0))
             segment.path, segment.size = path, size
+
+    def close_again(self) -> None:
+        """Compress what a disk that refused has left plain."""
+        if self.compression != "none" and not self._tasks:
+            for segment in self.segments:
+                if segment.path.suffix == ".ndjson" and not self.is_open(segment):
+                    self._close_soon(segment)
 
     async def settle(self) -> None:
         """Wait for files that are being closed or compressed."""
         while self._tasks:
             await asyncio.wait(list(self._tasks))
+
+    async def without(self, segment: Segment, goes: Callable[[Record], bool]) -> int:
+        """Write a closed file anew without the records that go; return how many went."""
+        before = segment.facts.count
+        facts = await asyncio.to_thread(rewrite.without, segment, goes, self._decode)
+        if facts is None:
+            self.remove(segment)
+            return before
+        segment.facts, segment.size = facts, segment.current().stat().st_size
+        self._wrote("retention", segment.size)
+        return before - facts.count
 
     def remove(self, segment: Segment) -> None:
         """Delete a closed file."""
@@ -149,6 +224,10 @@ class Files:
     def release(self) -> None:
         """Sync and close the open file; the next start goes on with it."""
         if self._fd >= 0:
-            os.fdatasync(self._fd)
-            os.close(self._fd)
-            self._fd = -1
+            try:
+                if self.suspect:  # the next start must not take it for sound
+                    os.ftruncate(self._fd, self._sound)
+                self._sync_now()
+            finally:
+                os.close(self._fd)
+                self._fd = -1

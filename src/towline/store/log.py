@@ -8,13 +8,10 @@ disk takes it again.
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
 import os
 import time
-import weakref
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final, Self
 
 from towline.config.settings import Store as StoreSettings
@@ -23,11 +20,12 @@ from towline.pipeline.encode import Decoder
 from towline.record import Record
 from towline.status import Health, State
 from towline.store import answer
+from towline.store.account import Account
 from towline.store.checkpoints import Checkpoints
 from towline.store.cursors import Cursors
 from towline.store.files import Files
-from towline.store.gone import Gone
 from towline.store.labels import Labels
+from towline.store.lock import take
 from towline.store.query import Bucket, Page, Query
 from towline.store.reader import Reader
 from towline.store.recover import recover
@@ -65,14 +63,13 @@ class Store:
         self._refused_at = -RETRY
         self._lock = -1
         self.decode = Decoder()
-        self.files = Files(settings.path / "logs")
+        self.account = Account(None)
+        self.files = Files(settings.path / "logs", self.decode, self._wrote)
         self.ring = Ring(memory, 0)
         self.started = 0
-        self.gone = Gone()
         self._written = 0
         self._flushing = False
         self._waiters: set[asyncio.Future[None]] = set()
-        self._readers: weakref.WeakSet[Reader] = weakref.WeakSet()
 
     async def __aenter__(self) -> Self:
         """Take the folder, recover what an earlier run left; `StoreError` when it is not ours."""
@@ -90,19 +87,23 @@ class Store:
         self.started = max(newest + 1, int(self._clock() * 1000) << 20)
         self.ring = Ring(self.ring.capacity, self.started)
         self._written = self.started
+        self.account.taken.begin(self.started)
+        self._remember_all()
         self.health.up()
         return self
 
     def _recover(self) -> None:
         folder = self.path if self._persist else None
         if folder:
-            self._lock = _take(folder)
+            self._lock = take(folder)
         self.labels = Labels(folder and folder / "labels.ndjson", self.decode)
         if folder:
             recover(self.files, self.decode)
             self.files.resume()
-        self.cursors = Cursors(folder and folder / "cursors")
-        self.checkpoints = Checkpoints(folder and folder / "checkpoints")
+        self.account = Account(folder and folder / "account.json", clock=self._clock)
+        self.account.recover(self.segments)
+        self.cursors = Cursors(folder and folder / "cursors", self._wrote)
+        self.checkpoints = Checkpoints(folder and folder / "checkpoints", self._wrote)
         self.checkpoints.learn(tails(self.files, self.checkpoints.covered))
 
     async def __aexit__(self, *exc: object) -> None:
@@ -112,6 +113,8 @@ class Store:
             await self.files.settle()
             if self._persist:
                 await asyncio.to_thread(self.files.release)
+            self.account.taken.finish(self._written)
+            self._remember_all()
         finally:
             self.cursors.close()
             self.health.stopped()
@@ -146,6 +149,22 @@ class Store:
     def persistent(self) -> bool:
         """Whether records are kept in files."""
         return self._persist
+
+    def _wrote(self, kind: str, nbytes: int) -> None:
+        self.account.wrote(kind, nbytes)
+
+    def _remember_all(self) -> None:
+        try:
+            self.account.save()
+        except OSError as exc:
+            _log.warning("the store's account is not kept", extra={"reason": exc.strerror})
+
+    def held(self, offset: int) -> int:
+        """How many records at or after `offset` the store holds."""
+        files = [segment.facts for segment in self.segments if segment.facts.last >= offset]
+        in_files = sum(min(facts.count, facts.last - offset + 1) for facts in files)
+        in_memory = max(self._written, self.ring.first) if self._persist else self.ring.first
+        return in_files + max(0, self.next_offset - max(offset, in_memory))
 
     def append(self, records: list[Record]) -> None:
         """Take records whose offsets follow on from `next_offset`."""
@@ -186,7 +205,6 @@ class Store:
         """The ring forgot records before `offset` that the disk has not taken."""
         lost = offset - self._written
         self.health.counters["unwritten"] += lost
-        self.gone.add(self._written, offset, lost)
         self._written = offset
 
     def _write(self) -> None:
@@ -217,12 +235,7 @@ class Store:
         """Bring everything appended so far onto the disk; return the offset it reaches."""
         self.flush()
         reached = self._written
-        descriptor = self.files.descriptor()
-        if descriptor >= 0:
-            try:
-                await asyncio.to_thread(os.fdatasync, descriptor)
-            finally:
-                os.close(descriptor)
+        await self.files.sync()
         return reached
 
     async def appended(self) -> None:
@@ -236,9 +249,7 @@ class Store:
 
     def reader(self, offset: int, *, memory_only: bool = False) -> Reader:
         """A reader that begins at `offset`."""
-        reader = Reader(self, offset, memory_only=memory_only)
-        self._readers.add(reader)
-        return reader
+        return Reader(self, offset, memory_only=memory_only)
 
     def on_disk(self, offset: int) -> bool:
         """Whether the files hold anything at or after `offset`."""
@@ -253,16 +264,18 @@ class Store:
                 self._lose(self.ring.first)
 
     async def drop(self, segment: Segment) -> None:
-        """Remove a file; readers that had not come so far count what they miss."""
+        """Remove a closed file; whoever had not read it counts what it missed."""
         await self.files.settle()
-        end = segment.facts.last + 1
-        while behind := next((one for one in self._readers if one.offset < end), None):
-            offset = behind.offset
-            count = await asyncio.to_thread(segment.count_from, offset)
-            if behind.offset == offset:  # else it has read on meanwhile
-                behind.lose(count, end)
-        self.gone.add(segment.first, end, segment.facts.count)
+        self.account.taken.reach(segment.facts.last + 1)
+        self._remember_all()
         self.files.remove(segment)
+
+    async def thin(self, segment: Segment, goes: Callable[[Record], bool]) -> int:
+        """Remove records from a closed file; return how many. The others stay as they are."""
+        await self.files.settle()
+        self.account.taken.reach(segment.facts.last + 1)
+        self._remember_all()
+        return await self.files.without(segment, goes)
 
     async def query(self, query: Query) -> Page:
         """A page of records from memory and files alike."""
@@ -276,18 +289,3 @@ class Store:
     async def histogram(self, query: Query, bucket_ms: int) -> list[Bucket]:
         """How many records there are per bucket of time and level, oldest first."""
         return await answer.tally(self, query, bucket_ms)
-
-
-def _take(folder: Path) -> int:
-    """Make the folder and hold it alone."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = os.open(folder / "towline.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-    except OSError as exc:
-        raise StoreError(f"cannot use the data folder {folder}: {exc.strerror}") from exc
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as exc:
-        os.close(lock)
-        raise StoreError(f"another Towline uses the data folder {folder}") from exc
-    return lock

@@ -41,39 +41,28 @@ class Reader:
         if self.offset < store.memory_offset:
             if not self.memory_only and store.on_disk(self.offset):
                 return await self._take_from_files(limit)
-            self._skip(store.memory_offset)
+            self._go_to(store.memory_offset, 0)
+        end = min(self.offset + limit, store.next_offset)
         records = store.ring.slice(self.offset, limit)
-        if records:
+        if end > self.offset:
             self._rows = None
-            self.offset = records[-1].offset + 1
+            self.missed += end - self.offset - len(records)
+            self.offset = end
         return records
 
-    def lose(self, count: int, offset: int) -> None:
-        """Told by retention: `count` records before `offset` are gone."""
-        if self.offset < offset:
-            self.missed += count
-            self.offset = offset
-
-    def _skip(self, offset: int) -> None:
-        """Go to what memory still holds; offsets of this run have no holes."""
-        store = self._store
-        if self.memory_only or not store.persistent:
-            self.missed += max(0, offset - max(self.offset, store.started))
-        else:
-            self.missed += store.gone.between(self.offset, offset)
+    def _go_to(self, offset: int, handed_out: int) -> None:
+        """What the store took on the way there and this one does not get, it has missed."""
+        taken = self._store.account.taken.between(self.offset, offset)
+        self.missed += max(0, taken - handed_out)
         self.offset = offset
 
     async def _take_from_files(self, limit: int) -> list[Record]:
         asked, edge = self.offset, self._store.memory_offset
         behind = [segment for segment in self._store.segments if segment.facts.last >= asked]
         rows, self._rows = self._rows, None  # not shared with a reading that was cancelled
-        records, rows = await asyncio.to_thread(self._read, behind, rows, asked, limit)
-        if self.offset != asked:
-            return []  # retention moved the cursor meanwhile: what was read is gone from the store
-        self._rows = rows
+        records, self._rows = await asyncio.to_thread(self._read, behind, rows, asked, limit)
         # where nothing was found, the rest of the files is damaged
-        self.offset = records[-1].offset + 1 if records else max(asked, edge)
-        self.missed += self._store.gone.between(asked, self.offset)
+        self._go_to(records[-1].offset + 1 if records else max(asked, edge), len(records))
         return records
 
     def _read(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 from collections.abc import Iterator
@@ -73,7 +72,7 @@ class Facts:
         )
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class Segment:
     """One file. `first` is the offset of its first record, `size` its bytes on disk.
 
@@ -145,13 +144,3 @@ class Segment:
             self.facts.add(records)
         self.passed_over(damaged)
         return whole
-
-    def count_from(self, offset: int) -> int:
-        """How many of its records are at or after `offset`."""
-        if offset <= self.first:
-            return self.facts.count
-        count = 0
-        for row in self.lines():
-            with contextlib.suppress(ValueError):
-                count += offset_of(row) >= offset
-        return count

@@ -13,6 +13,7 @@ from towline.config.settings import Upkeep as UpkeepSettings
 from towline.status import Health
 from towline.store.checkpoints import Checkpoint
 from towline.store.log import Store
+from towline.store.retention import Retention
 
 _log = logging.getLogger(__name__)
 CLEAN_EVERY = 3600.0
@@ -87,7 +88,7 @@ class Upkeep:
         self._store = store
         self._ledger = ledger
         self._settings = settings
-        self._clock = clock
+        self._retention = Retention(store, settings, clock=clock)
 
     async def __aenter__(self) -> Self:
         return self
@@ -99,7 +100,7 @@ class Upkeep:
         """Until cancelled; a disk that refuses is said, and tried again."""
         settings, store = self._settings, self._store
         store.resize(settings.memory)
-        store.files.max_file_size = settings.max_file_size
+        store.files.max_file_size = self._retention.file_size()
         store.files.compression = settings.compression
         self.health.up()
         async with asyncio.TaskGroup() as tasks:
@@ -110,6 +111,7 @@ class Upkeep:
         while True:
             await asyncio.sleep(self._settings.flush)
             try:
+                self._count(await self._retention.make_room())
                 await self._ledger.save()
             except OSError as exc:
                 self.health.degraded(f"cannot sync: {exc.strerror}")
@@ -127,21 +129,12 @@ class Upkeep:
             await asyncio.sleep(CLEAN_EVERY)
 
     async def clean(self) -> int:
-        """Remove what is older or more than the retention allows; return how many records went."""
-        store, gone = self._store, 0
-        horizon = (self._clock() - self._settings.max_age) * 1000
-        for segment in list(store.segments):
-            too_old = 0 < segment.facts.newest < horizon
-            too_much = store.files.size > self._settings.max_size
-            if not (too_old or too_much):
-                break
-            if store.files.is_open(segment):
-                if not too_old:
-                    break
-                store.files.roll()
-                await store.files.settle()
-            gone += segment.facts.count
-            await store.drop(segment)
+        """Remove what the retention does not allow; return how many records went."""
+        gone = await self._retention.clean()
+        self._store.files.close_again()
+        return self._count(gone)
+
+    def _count(self, gone: int) -> int:
         if gone:
             self.health.counters["removed"] += gone
             _log.info("old records removed", extra={"records": gone})

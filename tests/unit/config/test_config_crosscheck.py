@@ -119,6 +119,27 @@ def test_a_store_that_is_larger_than_the_disk_is_warned_about() -> None:
     assert warned("store: {persist: false, retention: {max_size: 64GB}}\n", held=1) == []
 
 
+def test_free_space_that_the_disk_does_not_have_is_warned_about() -> None:
+    text = "store:\n  retention: {min_free: 64GB}\n"
+    assert warned(text, held=32 * 10**9) == ["3:25 disk_too_small"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "warnings"),
+    [
+        ("match: {service: web}, ", "match: {service: web}, ", ["6:9 unreachable_rule"]),
+        ("", "match: {service: web}, ", ["6:9 unreachable_rule"]),
+        ('match: {name: "*"}, ', "", ["6:9 unreachable_rule"]),
+        ("match: {service: web}, ", "match: {service: db}, ", []),
+    ],
+)
+def test_a_rule_of_retention_that_decides_nothing_is_warned_about(
+    first: str, second: str, warnings: list[str]
+) -> None:
+    rules = "".join(f"      - {{{match}max_age: 1h}}\n" for match in (first, second))
+    assert warned(f"store:\n  retention:\n    rules:\n{rules}") == warnings
+
+
 def test_the_disk_of_a_folder_that_is_not_there_yet_is_that_of_the_folder_above(
     tmp_path: Path,
 ) -> None:

@@ -134,6 +134,7 @@ def test_the_shipped_file_has_every_key_with_its_default() -> None:
     assert settings(text).brokers["home"].password.reveal() == "x"
     data = parse(read_text(text), {"!secret": lambda words, _: words}).data
     examples = {"brokers.<name>.username", "brokers.<name>.password", "routes[].match"}
+    examples |= {"store.retention.rules", "store.retention.rules[].match"}
     for key, default in known().items():
         found = written(data, key)
         if default not in (REQUIRED, None) and key not in examples | {"api.tokens"}:

@@ -11,6 +11,7 @@ from tests.unit.store.rig import (
     records,
     stored,
 )
+from towline.pipeline.encode import Decoder
 from towline.store import codec
 from towline.store.files import Files
 from towline.store.segment import Facts, Segment
@@ -114,10 +115,12 @@ async def test_what_cannot_be_compressed_stays_plain_and_readable(
 
 
 def test_a_record_is_on_disk_as_it_was_given(tmp_path: Path) -> None:
-    files = Files(tmp_path)
+    written: list[tuple[str, int]] = []
+    files = Files(tmp_path, Decoder(), lambda *what: written.append(what))
     given = records(3)
     files.append(given)
     files.release()
     (path,) = tmp_path.iterdir()
     assert path.read_bytes() == b"".join(record.json + b"\n" for record in given)
-    assert files.written == path.stat().st_size == files.size
+    assert written == [("records", path.stat().st_size)]
+    assert path.stat().st_size == files.size

@@ -72,11 +72,11 @@ async def test_damage_in_a_closed_file_costs_its_row_alone(
         assert await everything(rig) == left
         reader = rig.store.reader(0)
         assert messages(await reader.take(100)) == left
+        assert reader.missed == 1
         assert await rig.store.count(Query()) == 19
         assert await rig.store.count(Query(after=made[12].offset)) == 7
         page = await rig.store.query(Query(limit=100))
         assert messages(page.records) == left[::-1]
-        assert rig.store.segments[0].count_from(made[2].offset) == 7
     assert [record.message for record in caplog.records].count("damaged rows in the store") == 1
 
 
@@ -101,7 +101,7 @@ async def test_files_that_were_being_closed_are_closed_at_the_next_start(tmp_pat
         rig.fill(3)
     for path in (tmp_path / "logs").glob("*.index"):
         path.unlink()
-    files = Files(tmp_path / "logs")
+    files = Files(tmp_path / "logs", Decoder())
     recover(files, Decoder())
     files.resume()
     await files.settle()

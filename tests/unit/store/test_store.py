@@ -66,7 +66,7 @@ async def test_every_record_is_kept_whatever_memory_and_batches_are(
 async def test_records_are_written_in_the_same_turn_of_the_loop(tmp_path: Path) -> None:
     async with opened(tmp_path) as rig:
         rig.add(1)
-        assert rig.store.files.written == 0
+        assert rig.store.files.size == 0
         rig.add(1)
         await asyncio.sleep(0)
         (path,) = (tmp_path / "logs").iterdir()

@@ -2,6 +2,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.unit.store.rig import WEB, opened
+from towline.pipeline.encode import Decoder
 from towline.record import OriginType
 from towline.store.files import Files
 from towline.store.tails import Tail, tails
@@ -64,5 +65,5 @@ async def test_damaged_rows_tell_nothing(tmp_path: Path) -> None:
 
 
 def test_an_empty_store_has_no_tails(tmp_path: Path) -> None:
-    assert tails(Files(tmp_path), 0) == {}
+    assert tails(Files(tmp_path, Decoder()), 0) == {}
     assert Tail(3).streams == (0, 0)

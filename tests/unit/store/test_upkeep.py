@@ -18,6 +18,8 @@ SETTINGS = UpkeepSettings(
     compression="none",
     max_age=3600.0,
     max_size=1_000_000_000,
+    min_free=0,
+    rules=(),
 )
 
 
