@@ -20,7 +20,7 @@ from towline.parts import Ground, build
 from towline.pipeline.pipeline import Pipeline
 from towline.ports import Component
 from towline.record import OriginType
-from towline.runtime.configuration import Configuration, Followed, Options
+from towline.runtime.configuration import Configuration, Options
 from towline.runtime.diff import Specs
 from towline.runtime.intake import Intake
 from towline.runtime.overview import Overview
@@ -35,7 +35,7 @@ from towline.store.upkeep import Ledger
 
 if TYPE_CHECKING:
     from towline.config.git import GitSettings
-    from towline.gitops.sync import GitSync
+    from towline.runtime.following import Following
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class Towline:
     def __init__(self, options: Options) -> None:
         self._configuration = Configuration(options, SOURCES, BACKENDS)
         self._environment = options.environment
-        self._sync: GitSync | None = None
+        self._following: Following | None = None
         self._editing = asyncio.Lock()
         self._stop = asyncio.Event()
 
@@ -77,18 +77,18 @@ class Towline:
         self, git: GitSettings, own: Settings, stack: AsyncExitStack
     ) -> tuple[Settings, tuple[Problem, ...]]:
         """Begin with the last commit that ran: no remote is waited for."""
-        from towline.runtime.following import following  # most follow no repository
+        from towline.runtime.following import Following  # most follow no repository
 
-        self._sync = following(
+        self._following = Following(
             git,
             own,
             self._configuration,
-            reload=self.reload_file,
+            attempt=lambda actor: self._reloader.attempt(actor),
             tell=lambda text, level: self._intake.tell(OriginType.MANAGER, text, level),
             environment=self._environment,
         )
-        await stack.enter_async_context(self._sync)
-        return self._configuration.follow(Followed(self._sync.file, self._sync.root, own))
+        await stack.enter_async_context(self._following)
+        return self._configuration.follow(self._following.followed)
 
     async def _serve(
         self, text: bytes | None, settings: Settings, problems: tuple[Problem, ...]
@@ -103,8 +103,8 @@ class Towline:
                 self._listen_to_signals()
                 await self._begin(text, problems)
                 watching = [tasks.create_task(self._watch())]
-                if self._sync:
-                    watching.append(tasks.create_task(self._sync.run(), name="git"))
+                if self._following:
+                    watching.append(tasks.create_task(self._following.run(), name="git"))
                 await self._stop.wait()
                 for task in watching:
                     task.cancel()
@@ -158,8 +158,11 @@ class Towline:
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hang_up)
 
     def _hang_up(self) -> None:
-        if not self._stop.is_set():
-            self._reloader.attempt("signal")
+        if self._stop.is_set():
+            return
+        self._reloader.attempt("signal")
+        if self._following:
+            self._following.wake()
 
     async def reload_file(self, actor: str = "file") -> Outcome:
         """Read the file again and bring it into force, or leave everything as it was."""
@@ -201,8 +204,8 @@ class Towline:
     def status(self) -> dict[str, dict[str, Any]]:
         """Every component by its key."""
         found = {"configuration": self._configuration.status(self._settings)}
-        if self._sync:
-            found["git"] = self._sync.health.as_json() | {"git": self._sync.status()}
+        if self._following:
+            found["git"] = self._following.status()
         return found | {"store": self.store.health.as_json()} | self._overview.status()
 
     def parts(self) -> dict[str, Component]:
@@ -240,17 +243,16 @@ class Towline:
         await self._overview.source_of(container_id).detach(container_id)
 
     async def reload(self) -> dict[str, Any]:
-        """Read the file again; `ConfigError` when it is at fault. A repository is asked at once."""
-        if self._sync:
-            self._sync.wake()
-        return await self._reload("api")
+        """Read the file again; `ConfigError` when it is at fault. A repository is asked first."""
+        if self._following is None or self._stop.is_set():
+            return await self._reload("api")
+        outcome = await self._following.now()
+        found = _answer(outcome) if outcome else await self._reload("api")
+        return found | {"git": self._following.status()["git"]}
 
     async def _reload(self, actor: str) -> dict[str, Any]:
         # not to the end of it: an API that is replaced ends once those who ask have their answer
-        outcome = await asyncio.shield(self._reloader.attempt(actor).decided)
-        if isinstance(outcome, Refused):
-            raise ConfigError(outcome.problems)
-        return outcome.as_json()
+        return _answer(await asyncio.shield(self._reloader.attempt(actor).decided))
 
     def config_text(self) -> str:
         """The file as written."""
@@ -279,3 +281,10 @@ class Towline:
     def config_history(self) -> list[dict[str, Any]]:
         """How attempts to change the configuration ended, newest first."""
         return self._configuration.history.entries
+
+
+def _answer(outcome: Outcome) -> dict[str, Any]:
+    """What is said to who asked for it."""
+    if isinstance(outcome, Refused):
+        raise ConfigError(outcome.problems)
+    return outcome.as_json()

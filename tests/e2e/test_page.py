@@ -21,6 +21,7 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.skipif(executable() is None, reason="chromium is not installed"),
 ]
+FAULTS = ((3, "first"), (9, "second"))
 MESSAGES = "[...document.querySelectorAll('.row .message')].map(e => e.textContent)"
 
 
@@ -201,17 +202,8 @@ async def test_status_shows_every_component_and_why_it_is_not_well(scene: Scene)
 async def test_status_shows_warnings_of_the_file_and_the_commit_that_runs(scene: Scene) -> None:
     well = scene.world.status()["sources.docker"]
     odd = {"file": "/config/towline.yaml", "line": 7, "message": "<b>adds nothing</b>"}
-    git = {
-        "state": "invalid",
-        "running": "a" * 40,
-        "commit": "a" * 40,
-        "subject": "Keep a week",
-        "author": "Ada",
-        "wanted": "b" * 40,
-        "wantedSubject": "Keep a year",
-        "wantedAuthor": "Ben",
-        "problems": [{"file": "devices/pi.yaml", "line": 3, "message": "unknown key 'stroe'"}],
-    }
+    says = "commit aaaaaaaaaa (Keep a week, Ada) runs"
+    git = {"state": "in sync", "says": says, "problems": []}
     scene.world.more_status = {
         "configuration": well | {"warnings": [odd]},
         "git": well | {"git": git},
@@ -220,13 +212,22 @@ async def test_status_shows_warnings_of_the_file_and_the_commit_that_runs(scene:
     await scene.click("open-status")
     await scene.browser.until("document.querySelector('.card .warning') !== null")
     text = await scene.browser.evaluate("document.getElementById('status-body').innerText")
-    for shown in (
-        "/config/towline.yaml:7: <b>adds nothing</b>",
-        "invalid: aaaaaaaaaa Keep a week (Ada)",
-        "wanted: bbbbbbbbbb Keep a year (Ben)",
-        "devices/pi.yaml:3: unknown key 'stroe'",
-    ):
-        assert shown in text
+    assert "/config/towline.yaml:7: <b>adds nothing</b>" in text
+    assert f"in sync: {says}" in text
+
+
+async def test_status_shows_why_a_commit_is_not_applied(scene: Scene) -> None:
+    reason = "invalid: commit bbbbbbbbbb (Keep a year, Ben) is not applied: first"
+    problems = [{"file": "a.yaml", "line": line, "message": text} for line, text in FAULTS]
+    away = scene.world.status()["backends.mqtt"] | {"reason": reason}
+    git = {"state": "invalid", "says": "", "problems": problems}
+    scene.world.more_status = {"git": away | {"git": git}}
+    await scene.open()
+    await scene.click("open-status")
+    text = await scene.browser.until("document.getElementById('status-body').innerText")
+    assert reason in text
+    assert "a.yaml:9: second" in text
+    assert "a.yaml:3: first" not in text  # the reason has it
 
 
 async def test_a_narrower_page_goes_on_following(scene: Scene) -> None:

@@ -7,6 +7,7 @@ import getpass
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -115,6 +116,7 @@ def settings(url: str, **changed: Any) -> GitSettings:
         "key": None,
         "token": None,
         "known_hosts": "",
+        "ca": "",
     }
     return GitSettings(**{**wanted, **changed})
 
@@ -200,10 +202,11 @@ def http(
     smart: bool = True,
     moved_to: str = "",
     asked: Callable[[str], None] = lambda _: None,
+    tls: ssl.SSLContext | None = None,
 ) -> Iterator[str]:
     """The repositories below a folder over http; where there is a `token`, only with it.
 
-    `moved_to`: another server that all requests are sent on to.
+    `moved_to`: another server that all requests are sent on to. With `tls` it is https.
     """
 
     class Handler(SimpleHTTPRequestHandler):
@@ -273,10 +276,12 @@ def http(
             self.wfile.write(body)
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        if tls:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_port}"
+            yield f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}"
         finally:
             server.shutdown()
             thread.join()

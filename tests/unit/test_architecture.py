@@ -31,7 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "backends": SHARED | {"config", "tls", "broker"},
     "runtime": STORED | {"broker", "delivery", "gitops"},
     "api": STORED | {"delivery", "live", "runtime"},
-    "gitops": SHARED | {"config"},
+    "gitops": SHARED | {"config", "own_log"},
     "own_log": SHARED,
     "client": SHARED,
     "kinds": {"config", "sources", "backends"},

@@ -93,6 +93,7 @@ DESCRIPTIONS: Final[dict[str, str]] = {
     "git.interval": "How often to look, 5s to 24h",
     "git.key": "For ssh: the text of a private key without a passphrase, a `!secret`",
     "git.token": "For http and https: an access token, a `!secret`",
+    "git.ca": "For https: the authority that signed the server's certificate, as a file's path or as PEM text. Without it the machine's authorities are trusted",
     "git.known_hosts": "For ssh: lines as `ssh-keyscan` prints them. Without it the first key seen is kept and must stay the same",
     "tests": "Lines that show what the file does; `towline test` runs them.",
     "tests[]": "Lines that show what the file does. `towline test` runs them and nothing else looks at them; see [Trying changes](trying-changes.md).",

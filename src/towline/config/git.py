@@ -30,7 +30,8 @@ _PASSWORD = re.compile(r"(://[^/\s:@]*):[^/\s@]*@")
 class GitSettings:
     """A repository and the file in it that a device follows. `interval` is in seconds.
 
-    `known_hosts` is text as in ssh's file of that name; empty: the first key seen is kept.
+    `known_hosts` is text as in ssh's file of that name; empty: the first key seen is kept. `ca` is
+    a file's path or its PEM text; empty: the machine's authorities.
     """
 
     url: str
@@ -40,6 +41,7 @@ class GitSettings:
     key: Secret | None
     token: Secret | None
     known_hosts: str
+    ca: str
 
     @property
     def over_ssh(self) -> bool:
@@ -126,6 +128,7 @@ def _git(**keys: Any) -> GitSettings:
         key=keys.get("key"),
         token=keys.get("token"),
         known_hosts=keys["known_hosts"],
+        ca=keys["ca"],
     )
     if found.over_ssh and not found.key:
         raise Fault("missing_key", "an address of ssh needs a key", hint="key: !secret git_key")
@@ -134,6 +137,8 @@ def _git(**keys: Any) -> GitSettings:
         raise Fault("wrong_value", wanted, path=["key"])
     if found.token and not found.url.startswith(("http://", "https://")):
         raise Fault("wrong_value", "a token is for http and https only", path=["token"])
+    if found.ca and not found.url.startswith("https://"):
+        raise Fault("wrong_value", "an authority is for https only", path=["ca"])
     return found
 
 
@@ -147,6 +152,7 @@ SCHEMA: Final = Into(
             vol.Optional("key"): secret,
             vol.Optional("token"): secret,
             vol.Optional("known_hosts", default=""): text,
+            vol.Optional("ca", default=""): text,
         }
     ),
     _git,

@@ -1,4 +1,4 @@
-"""How git proves who we are: a key file for ssh, an environment variable for http."""
+"""How git proves who we are, and whom it trusts: files for ssh, the environment for http."""
 
 from __future__ import annotations
 
@@ -17,18 +17,25 @@ _USER: Final = "TOWLINE_GIT_USER"
 _DEFAULT_USER: Final = "x-access-token"
 """GitHub's name for whoever has a token; GitLab, Gitea and Forgejo take any."""
 
+_PEM: Final = "-----BEGIN"
 _ANSWER: Final = f'printf "username=%s\\npassword=%s\\n" "${_USER}" "${_TOKEN}"'
 _HELPER: Final = f'!f() {{ test "$1" = get && {_ANSWER}; }}; f'
 """git-credential: a helper that answers from the environment of the git that asks."""
 
 
 class Access:
-    """Files and variables for one repository, below a folder that only we can read."""
+    """Files and variables for one repository, below a folder that only we can read.
 
-    def __init__(self, settings: GitSettings, folder: Path, known_hosts: Path) -> None:
+    The path of `ca` counts from `home`.
+    """
+
+    def __init__(
+        self, settings: GitSettings, folder: Path, known_hosts: Path, home: Path = Path()
+    ) -> None:
         self.folder = folder
         self._settings = settings
         self._kept_hosts = known_hosts
+        self._home = home
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -45,10 +52,16 @@ class Access:
         if settings.over_ssh:
             command = f"ssh -F {shlex.quote(str(self.folder / 'ssh_config'))}"
             return {"GIT_SSH_COMMAND": command, "GIT_SSH_VARIANT": "ssh"}
+        found = {"GIT_SSL_CAINFO": str(self._ca)} if settings.ca else {}
         if settings.token:
             user = urlsplit(settings.url).username or _DEFAULT_USER
-            return {_USER: user, _TOKEN: settings.token.reveal()}
-        return {}
+            found |= {_USER: user, _TOKEN: settings.token.reveal()}
+        return found
+
+    @property
+    def _ca(self) -> Path:
+        given = self._settings.ca
+        return self.folder / "ca" if given.startswith(_PEM) else (self._home / given).absolute()
 
     @property
     def configuration(self) -> str:
@@ -65,6 +78,8 @@ class Access:
         """Make the folder and its files anew."""
         self.remove()
         self.folder.mkdir(mode=0o700, parents=True)
+        if self._settings.ca.startswith(_PEM):
+            self._private("ca", self._settings.ca)
         if not self._settings.over_ssh:
             return
         key = self._settings.key.reveal() if self._settings.key else ""

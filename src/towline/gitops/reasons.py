@@ -27,6 +27,7 @@ _WORDS: Final[tuple[tuple[str, str], ...]] = (
     ("network is unreachable", "network is unreachable"),
     ("timed out", "no answer in time"),
     ("operation too slow", "no answer in time"),
+    ("certificate verify locations", "the file of ca cannot be read, or holds no certificate"),
     ("certificate", "the server's certificate is not trusted"),
     ("no space left on device", "no space left on device"),
     ("does not appear to be a git repository", "there is no such repository"),

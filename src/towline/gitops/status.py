@@ -4,30 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from enum import StrEnum
 from typing import Any
 
 from towline.config.git import GitSettings, masked
 from towline.config.problems import as_json
 from towline.errors import Problem
 from towline.gitops.repository import Commit
-
-
-class Sync(StrEnum):
-    """Where the running commit stands against the branch."""
-
-    STARTING = "starting"
-    IN_SYNC = "in sync"
-    BEHIND = "behind"
-    INVALID = "invalid"
-    UNREACHABLE = "unreachable"
-    REWRITTEN = "rewritten"
-    BRANCH_GONE = "branch gone"
-    EDITED_LOCALLY = "edited locally"
-
-
-WELL = frozenset({Sync.IN_SYNC, Sync.REWRITTEN, Sync.EDITED_LOCALLY})
-"""States in which the tip of the branch is what runs."""
+from towline.gitops.states import Sync
+from towline.gitops.words import sentence
 
 
 class Status:
@@ -48,8 +32,8 @@ class Status:
         self.running: Commit | None = None
         self.wanted: Commit | None = None
         self.last_sync: float | None = None
+        self.error = ""
         self.last_error = ""
-        self._error = ""
         self.problems: tuple[Problem, ...] = ()
         self.rewritten_from = ""
         self.edited: tuple[str, ...] = ()
@@ -57,14 +41,17 @@ class Status:
 
     def become(self, state: Sync, error: str = "", problems: Sequence[Problem] = ()) -> bool:
         """Take a state; whether it differs from the one before."""
-        changed = (state, error) != (self.state, self._error)
-        self._error = error
+        changed = (state, error) != (self.state, self.error)
+        self.error = error
         if state != self.state:
             self.since = self._clock()
         self.state = state
         self.problems = tuple(problems)
         self.last_error = error or self.last_error
         return changed
+
+    def __str__(self) -> str:
+        return f"{self.state}: {sentence(self)}"
 
     def as_json(self) -> dict[str, Any]:
         """The shape that the API serves."""
@@ -74,6 +61,8 @@ class Status:
         return {
             "state": str(self.state),
             "since": round(self.since * 1000),
+            "says": sentence(self),
+            "reason": self.error or None,
             **(self.running.as_json() if self.running else none),
             "running": self.running.id if self.running else None,
             "wanted": wanted.id if wanted else None,

@@ -8,6 +8,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from logging import ERROR
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Self
@@ -17,12 +18,14 @@ from towline.errors import Problem
 from towline.gitops.access import Access
 from towline.gitops.checks import Verify, refuse_for, refuse_unusable, refuse_without
 from towline.gitops.command import Git, passed_on
-from towline.gitops.pace import pause
+from towline.gitops.pace import Rounds
 from towline.gitops.reasons import BranchGone, CommitRefused, Damaged, GitFailed, TooLarge
 from towline.gitops.repository import Commit, Mirror
-from towline.gitops.status import WELL, Status, Sync
+from towline.gitops.states import WELL, Sync
+from towline.gitops.status import Status
 from towline.gitops.tree import Bounds
 from towline.gitops.trees import CURRENT, Tree, Trees
+from towline.own_log import TOLD
 from towline.status import Health
 from towline.trouble import Trouble
 
@@ -30,6 +33,9 @@ FOLDER: Final = "config-git"
 
 _NO_ENVIRONMENT: Final[Mapping[str, str]] = MappingProxyType({})
 _BOUNDS: Final = Bounds()
+_FAILED: Final = frozenset({Sync.UNREACHABLE, Sync.BRANCH_GONE, Sync.BEHIND})
+"""States after a round in which the remote or the disk did not do its part."""
+
 _log = logging.getLogger(__name__)
 
 Apply = Callable[[], Awaitable[Sequence[Problem]]]
@@ -49,7 +55,8 @@ class GitSync:
     """Keeps the tree in force at the tip of a branch.
 
     Entering works on what is here already and waits for no remote. `changed` is called with the
-    status when it changes; `at` with the name of each point where a crash would be interesting.
+    status when it changes, `at` with the name of each point where a crash would be interesting.
+    Paths of settings count from `home`.
     """
 
     def __init__(
@@ -62,6 +69,7 @@ class GitSync:
         apply: Apply,
         changed: Callable[[dict[str, Any]], None] = _unheard,
         environment: Mapping[str, str] = _NO_ENVIRONMENT,
+        home: Path = Path(),
         bounds: Bounds = _BOUNDS,
         clock: Callable[[], float] = time.time,
         chance: Callable[[], float] = random.random,
@@ -73,8 +81,9 @@ class GitSync:
         self._settings = settings
         self._folder = (data / FOLDER).absolute()
         self._verify, self._apply, self._changed = verify, apply, changed
-        self._clock, self._chance, self._at = clock, chance, at
-        self._access = Access(settings, self._folder / "private", self._folder / "known_hosts")
+        self._clock, self._at = clock, at
+        private, known_hosts = self._folder / "private", self._folder / "known_hosts"
+        self._access = Access(settings, private, known_hosts, home)
         variables = {**passed_on(environment), **self._access.environment}
         git = Git(self._folder, variables, self._access.secrets)
         self._mirror = Mirror(settings, self._folder / "mirror.git", git, self._access, bounds)
@@ -84,13 +93,11 @@ class GitSync:
         self._notice: Sync | None = None
         self._told: Commit | None = None
         self._lock = asyncio.Lock()
-        self._woken = asyncio.Event()
-        self._trouble = Trouble(
-            _log,
-            "the repository cannot be followed",
-            "the repository is followed again",
-            extra={"url": masked(settings.url)},
-        )
+        self._rounds = Rounds(self._round, settings.interval, chance)
+        about = {"url": masked(settings.url), **TOLD}
+        away, disk = "the repository cannot be followed", "a commit cannot be written"
+        self._away = Trouble(_log, away, "the repository is followed again", extra=about)
+        self._disk = Trouble(_log, disk, "commits are written again", extra=about, level=ERROR)
 
     async def __aenter__(self) -> Self:
         self._trees.open()
@@ -112,49 +119,48 @@ class GitSync:
         """The tree in force: the configuration folder."""
         return self.file.parents[self._path.count("/")]
 
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What is wrong with the newest commit."""
+        return self._status.problems
+
     def status(self) -> dict[str, Any]:
         """The shape that the API serves."""
         return self._status.as_json()
 
     async def run(self) -> None:
-        """Sync from time to time until cancelled."""
-        failures = 0
-        while True:
-            self._woken.clear()
-            async with self._lock:
-                failures = 0 if await self._sync(again=False) else failures + 1
-            delay = pause(self._settings.interval, failures, self._chance())
-            with suppress(TimeoutError):
-                async with asyncio.timeout(delay):  # wait_for of 3.11 may swallow a cancellation
-                    await self._woken.wait()
+        """Sync from time to time until cancelled, and whenever asked."""
+        await self._rounds.run()
 
-    async def sync_now(self) -> dict[str, Any]:
-        """Sync at once, and give a commit that was refused another chance; the status then."""
+    def wake(self) -> asyncio.Event:
+        """Let `run` sync at once, and give a commit that was refused another chance.
+
+        The event is set when that round is over, or when there will be none.
+        """
+        return self._rounds.wake()
+
+    async def _round(self, again: bool) -> bool:
+        await self.sync_now(again=again)
+        return self._status.state not in _FAILED
+
+    async def sync_now(self, *, again: bool = True) -> dict[str, Any]:
+        """One round; `again`: a commit that was refused gets another chance. The status then."""
         async with self._lock:
-            await self._sync(again=True)
+            try:
+                await self._follow(again=again)
+            except BranchGone as exc:
+                self._failed(Sync.BRANCH_GONE, str(exc))
+            except Damaged as exc:
+                self._mirror.discard()
+                self._failed(Sync.UNREACHABLE, f"our copy was damaged and is made anew: {exc}")
+            except GitFailed as exc:
+                self._failed(Sync.UNREACHABLE, str(exc))
+            except OSError as exc:
+                self._failed(Sync.BEHIND, f"the disk: {exc.strerror or exc}")
+            else:
+                self._away.over()
+                self._disk.over()
         return self.status()
-
-    def wake(self) -> None:
-        """Let `run` sync at once: somebody was told of a new commit."""
-        self._woken.set()
-
-    async def _sync(self, *, again: bool) -> bool:
-        """One round; whether the remote and the disk did their part."""
-        try:
-            await self._follow(again=again)
-        except BranchGone as exc:
-            self._failed(Sync.BRANCH_GONE, str(exc))
-        except Damaged as exc:
-            self._mirror.discard()
-            self._failed(Sync.UNREACHABLE, f"our copy of it was damaged and is made anew: {exc}")
-        except GitFailed as exc:
-            self._failed(Sync.UNREACHABLE, str(exc))
-        except OSError as exc:
-            self._failed(Sync.BEHIND, f"the disk: {exc.strerror or exc}")
-        else:
-            self._trouble.over()
-            return True
-        return False
 
     async def _follow(self, *, again: bool) -> None:
         if not self._mirror.exists:
@@ -255,7 +261,7 @@ class GitSync:
         self._status.edited = tuple(edited)
         self._status.edits_kept = str(kept.relative_to(self._folder)) if kept else ""
         self._notice = Sync.EDITED_LOCALLY
-        about = {"files": edited[:10], "kept": self._status.edits_kept}
+        about = {"files": edited[:10], "kept": self._status.edits_kept, **TOLD}
         _log.warning("files of the repository were edited by hand and put back", extra=about)
 
     def _settle(self, tree: Tree) -> None:
@@ -272,12 +278,12 @@ class GitSync:
     def _refuse(self, commit: str, problems: Sequence[Problem]) -> None:
         if self._refused != (commit, tuple(problems)):
             about = {"commit": commit, "problems": len(problems), "reason": problems[0].text}
-            _log.warning("commit not applied", extra=about)
+            _log.warning("commit not applied", extra={**about, **TOLD})
         self._refused = (commit, tuple(problems))
         self._become(Sync.INVALID, problems=problems)
 
     def _failed(self, state: Sync, reason: str) -> None:
-        self._trouble.happened(reason)
+        (self._disk if state is Sync.BEHIND else self._away).happened(reason)
         self._become(state, reason)
 
     def _become(self, state: Sync, reason: str = "", *, problems: Sequence[Problem] = ()) -> None:
@@ -287,7 +293,7 @@ class GitSync:
         if state in WELL:
             self.health.up()
         elif reason or state is not Sync.BEHIND:  # behind for a moment is how every commit comes
-            self.health.degraded(f"{state}: {reason}" if reason else str(state))
+            self.health.degraded(str(self._status))
         if changed or running != self._told:
             self._told = running
             self._changed(self.status())

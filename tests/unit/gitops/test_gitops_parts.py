@@ -15,7 +15,8 @@ from towline.gitops.access import Access, quoted
 from towline.gitops.command import passed_on
 from towline.gitops.pace import pause
 from towline.gitops.repository import Commit
-from towline.gitops.status import Status, Sync
+from towline.gitops.states import Sync
+from towline.gitops.status import Status
 
 
 def settings(url: str, **more: Secret | str | None) -> GitSettings:
@@ -28,6 +29,7 @@ def settings(url: str, **more: Secret | str | None) -> GitSettings:
         key=key if isinstance(key, Secret) else None,
         token=token if isinstance(token, Secret) else None,
         known_hosts=str(more.get("known_hosts", "")),
+        ca=str(more.get("ca", "")),
     )
 
 

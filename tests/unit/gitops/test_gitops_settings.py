@@ -34,6 +34,7 @@ def test_an_address_alone_is_enough() -> None:
         key=None,
         token=None,
         known_hosts="",
+        ca="",
     )
 
 
@@ -83,6 +84,12 @@ def test_other_addresses_take_no_key(url: str) -> None:
 )
 def test_an_address_that_git_should_not_see_is_refused(url: str) -> None:
     assert "key" not in problem(url=url, key="secret key"), "it was taken, and missed a key"
+
+
+def test_an_authority_is_for_https_only() -> None:
+    assert read(url=HTTPS, ca="ca.pem").ca == "ca.pem"
+    for url in ("http://git.example.org/fleet.git", "file:///fleet.git"):
+        assert "https only" in problem(url=url, ca="ca.pem")
 
 
 def test_a_password_in_the_address_is_refused_and_not_repeated() -> None:

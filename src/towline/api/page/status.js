@@ -24,20 +24,6 @@ function told(classes, problem) {
   return element("p", classes, `${place}${problem.message}`);
 }
 
-function commit(id, subject, author) {
-  const about = [subject, author && `(${author})`].filter(Boolean).join(" ");
-  return `${id.slice(0, 10)} ${about}`.trim();
-}
-
-// The commit that runs, the one that should, and what is wrong with that.
-function repository(git) {
-  const running = git.commit ? commit(git.commit, git.subject, git.author) : "no commit yet";
-  const found = [element("p", "past", `${git.state}: ${running}`)];
-  if (git.wanted && git.wanted !== git.running)
-    found.push(element("p", "past", `wanted: ${commit(git.wanted, git.wantedSubject, git.wantedAuthor)}`));
-  return [...found, ...git.problems.map((problem) => told("reason", problem))];
-}
-
 function card(name, component, lag) {
   const found = element("article", `card ${component.state}`);
   const head = element("header");
@@ -49,7 +35,9 @@ function card(name, component, lag) {
   found.append(head);
   if (component.reason) found.append(element("p", "reason", component.reason));
   else if (component.lastError) found.append(element("p", "past", `last error: ${component.lastError}`));
-  if (component.git) found.append(...repository(component.git));
+  const git = component.git;
+  if (git && !component.reason) found.append(element("p", "past", `${git.state}: ${git.says}`));
+  found.append(...(git?.problems ?? []).slice(1).map((problem) => told("reason", problem)));
   found.append(...(component.warnings ?? []).map((warning) => told("warning", warning)));
   const counters = Object.entries(component.counters || {});
   if (lag !== undefined) counters.unshift(["to deliver", lag]);
