@@ -228,6 +228,10 @@ class Towline:
         """Backends, how they are and how far they got."""
         return self._overview.backends(self._settings)
 
+    def alerts(self) -> list[dict[str, Any]]:
+        """Alerts, how they are and when they fired last."""
+        return self._overview.alerts(self._settings)
+
     def backend(self, name: str) -> object:
         """The running backend of a name."""
         return self._overview.delivery(name).backend

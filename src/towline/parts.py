@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from towline.delivery.delivery import Delivery
 from towline.delivery.router import Router
 from towline.kinds import BACKENDS, SOURCES
 from towline.ports import Component
+from towline.record import OriginType
 from towline.runtime.diff import Spec
 from towline.runtime.intake import Intake, PipelinePart, SourcePart
 from towline.runtime.reconcile import Lookup
@@ -51,6 +53,20 @@ def build(ground: Ground, spec: Spec, lookup: Lookup) -> Component:
     """The component of a spec: nothing is opened yet. `lookup` finds others by key."""
     room, _, name = spec.key.partition(".")
     return PARTS[room](ground, name, spec.config, lookup)
+
+
+def _alert(ground: Ground, name: str, config: Any, lookup: Lookup) -> Component:
+    from towline.alerts.opening import opened
+    from towline.alerts.rules import OWN
+
+    tell = partial(ground.intake.tell, OriginType.MANAGER, name=OWN)
+    return opened(
+        name,
+        config,
+        ground.store,
+        lookup,
+        lambda text, level, fields: tell(text, level, fields=fields),
+    )
 
 
 def _api(ground: Ground, name: str, config: Any, lookup: Lookup) -> Component:
@@ -91,6 +107,7 @@ def _source(ground: Ground, name: str, config: Any, lookup: Lookup) -> Component
 
 
 PARTS: Final[Mapping[str, Callable[[Ground, str, Any, Lookup], Component]]] = {
+    "alerts": _alert,
     "api": _api,
     "backends": _backend,
     "brokers": _broker,

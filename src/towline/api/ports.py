@@ -47,6 +47,9 @@ class Towline(Protocol):
     def backends(self) -> list[dict[str, Any]]:
         """Backends: `name type queryable cursor lag` (an id, records) and their health."""
 
+    def alerts(self) -> list[dict[str, Any]]:
+        """Alerts: `name enabled firing lag lastFired actions` and their health."""
+
     def backend(self, name: str) -> object:
         """The running backend itself: where it is `Queryable` it is asked for what it holds."""
 

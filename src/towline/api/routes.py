@@ -98,6 +98,7 @@ def _table() -> tuple[Endpoint, ...]:
         on("DELETE", attached, attach.detach, "operate"),
         on("GET", f"{api}/containers", status.containers, "read"),
         on("GET", f"{api}/sources", status.sources, "read"),
+        on("GET", f"{api}/alerts", status.alerts, "read"),
         on("GET", f"{api}/backends", backends.backends, "read"),
         on("GET", f"{api}/backends/{{name}}/logs", backends.held, "read", query=_SEARCH),
         on("GET", f"{api}/status", status.status, "read"),

@@ -67,6 +67,12 @@ async def containers(desk: Desk, request: Request) -> Response:
     return answers.json({"count": len(found), "containers": found})
 
 
+async def alerts(desk: Desk, request: Request) -> Response:
+    """Alerts: state, for whom they fire, when they fired last, what became of their actions."""
+    found = desk.towline.alerts()
+    return answers.json({"count": len(found), "alerts": found})
+
+
 async def sources(desk: Desk, request: Request) -> Response:
     """Sources and their health."""
     found = desk.towline.sources()

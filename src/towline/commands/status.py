@@ -36,7 +36,7 @@ def report(status: Mapping[str, Any], now: float, paint: Paint) -> str:
     name = device["id"] if device["name"] == device["id"] else f"{device['name']} ({device['id']})"
     rows = [("component", "state", "for", "")]
     for key, found in status["components"].items():
-        told = [found["reason"] or "", *_facts(status, key), *_counters(found["counters"])]
+        told = [found["reason"] or "", *_facts(status, key, now), *_counters(found["counters"])]
         about = ", ".join(part for part in told if part)
         rows.append((key, found["state"], _span(now - found["since"] / 1000), about))
     lines = [f"Towline {status['version']} on {visible(str(name))}", ""]
@@ -51,7 +51,7 @@ def _summary(status: Mapping[str, Any]) -> str:
     return f"not up: {', '.join(unwell)}"
 
 
-def _facts(status: Mapping[str, Any], key: str) -> list[str]:
+def _facts(status: Mapping[str, Any], key: str, now: float) -> list[str]:
     """What a component's health does not say by itself."""
     room, _, name = key.partition(".")
     if room == "backends":
@@ -66,6 +66,9 @@ def _facts(status: Mapping[str, Any], key: str) -> list[str]:
     if key == "git":
         git = status["components"][key]["git"]
         return [f"{git['state']}, {git['commit'][:10]} {git['subject']}"] if git["commit"] else []
+    if room == "alerts":
+        last = status["components"][key].get("lastFired")
+        return [f"last fired {_span(now - last / 1000)} ago"] if last else []
     if key == "api":
         return [f"{status['viewers']['open']} viewers"] if status["viewers"]["open"] else []
     return []

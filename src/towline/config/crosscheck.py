@@ -35,6 +35,7 @@ def crosscheck(
     return [
         *_routes(data),
         *_tests(data),
+        *_alerts(data),
         *_unreachable(sound.get("routes", ())),
         *(
             fault
@@ -77,6 +78,24 @@ def _tests(data: Mapping[str, Any]) -> Iterator[vol.Invalid]:
         if isinstance(wanted, dict):
             for key in ("to", "not_to"):
                 yield from _targets(wanted.get(key), known, ("tests", number, "expect", key))
+
+
+def _alerts(data: Mapping[str, Any]) -> Iterator[vol.Invalid]:
+    """Brokers that actions of alerts name and nobody defines."""
+    known = _names(data, "brokers")
+    for name, alert in _items(data.get("alerts")):
+        for number, action in _items(alert.get("actions") if isinstance(alert, dict) else None):
+            publish = action.get("publish") if isinstance(action, dict) else None
+            if isinstance(publish, dict):
+                path = ("alerts", name, "actions", number, "publish", "broker")
+                yield from _unknown(publish.get("broker"), "broker", known, path)
+
+
+def _items(held: object) -> Iterable[tuple[Any, Any]]:
+    """Keys or places and what stands there, of whatever was written."""
+    if isinstance(held, dict):
+        return held.items()
+    return enumerate(held if isinstance(held, list) else ())
 
 
 def _targets(

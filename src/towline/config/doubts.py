@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from towline.config.actions import Notify
 from towline.config.crosscheck import is_everything
 from towline.config.faults import Fault
 from towline.config.kinds import Kinds
@@ -20,6 +21,7 @@ def doubtful(
 ) -> Iterator[Fault]:
     """Warnings about the sound parts of a file."""
     yield from _routes(found.get("routes", ()))
+    yield from _alerts(found)
     for section, kinds in (("sources", sources), ("backends", backends)):
         for name, entry in found.get(section, {}).items():
             for fault in kinds[entry.type].doubts(entry.config):
@@ -55,6 +57,21 @@ def _routes(routes: Sequence[Route]) -> Iterator[Fault]:
             yield doubt("repeated_route", text, ["routes", number - 1])
         for backend in route.to:
             said.setdefault((route.match, backend), number)
+
+
+def _alerts(found: Mapping[str, Any]) -> Iterator[Fault]:
+    """Alerts that do nothing, that fire all the time, or that cannot reach people."""
+    for name, alert in found.get("alerts", {}).items():
+        if not alert.actions:
+            text = "nothing is done when this alert fires: it is only told in a record"
+            yield doubt("no_actions", text, ["alerts", name], hint="name actions")
+        if not alert.events and alert.match == Match() and alert.over.count == 1:
+            text = "every line of every container fires this alert"
+            yield doubt("fires_always", text, ["alerts", name], hint="name a match")
+        for number, action in enumerate(alert.actions):
+            if isinstance(action, Notify) and not found.get("brokers"):
+                text = "Home Assistant is told by a broker, and none is defined"
+                yield doubt("no_broker", text, ["alerts", name, "actions", number])
 
 
 def _store(store: Mapping[str, Any], disk_size: Callable[[Path], int | None]) -> Iterator[Fault]:

@@ -124,6 +124,7 @@ def _settings(
         brokers=found["brokers"],
         backends=found["backends"],
         routes=found["routes"],
+        alerts=found["alerts"],
         api=found["api"],
         probation=found["apply"]["watch"],
         git=found.get("git"),

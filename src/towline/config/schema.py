@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import voluptuous as vol
 
+from towline.config.alerts import ALERTS
 from towline.config.compound import ByType, Into, Listing, Mapping, Named
 from towline.config.faults import Fault, expected
 from towline.config.fields import (
@@ -239,6 +240,7 @@ def schema(sources: Kinds, backends: Kinds) -> Mapping:
             vol.Optional("brokers", default=dict): Named(_BROKER),
             vol.Optional("backends", default=dict): Named(_entry(backends)),
             vol.Optional("routes", default=list): Listing(_ROUTE),
+            vol.Optional("alerts", default=dict): ALERTS,
             vol.Optional("apply", default=dict): Mapping(
                 {vol.Optional("watch", default="off"): _watch}
             ),

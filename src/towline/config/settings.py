@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 from towline.errors import Problem
 
 if TYPE_CHECKING:
+    from towline.config.alerts import Alert
     from towline.config.git import GitSettings
 
 
@@ -248,6 +249,7 @@ class Settings:
     brokers: Mapping[str, Broker] = field(hash=False)
     backends: Mapping[str, Entry] = field(hash=False)
     routes: tuple[Route, ...]
+    alerts: Mapping[str, Alert] = field(hash=False)
     api: Api
     probation: float
     git: GitSettings | None

@@ -30,11 +30,19 @@ class Intake:
             store.append(self.pipeline.refine(origin, lines, store.next_offset))
         return store.next_offset
 
-    def tell(self, kind: OriginType, text: str, level: str = "info") -> None:
-        """A record of Towline's own."""
+    def tell(
+        self,
+        kind: OriginType,
+        text: str,
+        level: str = "info",
+        *,
+        name: str = "towline",
+        fields: str = "",
+    ) -> None:
+        """A record of Towline's own; `name` is the origin's, `fields` JSON."""
         now = time.time_ns()
-        origin = Origin(type=kind, name="towline", device=self.device)
-        line = Line(text, time_text(now), now // 1_000_000, level=level)
+        origin = Origin(type=kind, name=name, device=self.device)
+        line = Line(text, time_text(now), now // 1_000_000, level=level, fields=fields)
         self.emit(origin, [line])
 
 

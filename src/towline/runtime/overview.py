@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from towline.alerts.alert import Alert
 from towline.config.settings import Settings
 from towline.delivery.delivery import Delivery
 from towline.errors import NotFound
@@ -59,6 +60,15 @@ class Overview:
                     "lag": delivery.lag,
                 }
                 rows.append(about | delivery.health.as_json())
+        return rows
+
+    def alerts(self, settings: Settings) -> list[dict[str, Any]]:
+        """Alerts, how they are, when they fired last and what became of their actions."""
+        rows = []
+        for name in settings.alerts:
+            alert = self._reconciler.component(f"alerts.{name}")
+            if isinstance(alert, Alert):
+                rows.append(alert.as_json())
         return rows
 
     def delivery(self, name: str) -> Delivery:

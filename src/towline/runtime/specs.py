@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from towline.alerts.opening import watched
 from towline.broker.server import claims as broker_claims
 from towline.config.kinds import Kinds
 from towline.config.settings import Broker, Device, Entry, Settings
@@ -53,6 +54,10 @@ def specs(settings: Settings, sources: Kinds, backends: Kinds) -> Specs:
                 claims=kind.claims(entry.config),
             )
         )
+    brokers = tuple(settings.brokers)
+    for name, alert in settings.alerts.items():
+        config = watched(alert, settings.device, brokers)
+        found.append(Spec(key=f"alerts.{name}", config=config, tier=SECOND))
     for name, entry in settings.sources.items():
         kind = sources[entry.type]
         found.append(

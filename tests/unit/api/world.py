@@ -115,6 +115,11 @@ class World:
         about = {"name": "mqtt", "type": "mqtt", "queryable": False, "cursor": cursor, "lag": 3}
         return [about | health]
 
+    def alerts(self) -> list[dict[str, Any]]:
+        health = self.status()["sources.docker"]
+        about = {"name": "db_down", "enabled": True, "firing": [], "lag": 0, "actions": []}
+        return [about | health | {"lastFired": NOW}]
+
     def backend(self, name: str) -> object:
         if name not in self.holders:
             raise NotFound(f"backends.{name}: unknown")

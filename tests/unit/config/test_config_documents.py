@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -124,9 +124,14 @@ def written(data: Any, key: str) -> Any:
         key = key.replace(f"<{kind[1]}>", f"<{OVER_HTTP[0]}>")
     for step in key.split("."):
         name = step.removesuffix("[]").strip("<>")
-        data = data["home" if step == "<name>" else name]
-        data = data[0] if step.endswith("[]") else data
+        data = merged(data.values()) if step == "<name>" else data[name]
+        data = merged(data) if step.endswith("[]") else data
     return data
+
+
+def merged(items: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """What several show of the keys that each of them may have; the first one counts."""
+    return {key: value for item in reversed(list(items)) for key, value in item.items()}
 
 
 def test_the_shipped_file_has_every_key_with_its_default() -> None:
@@ -135,6 +140,7 @@ def test_the_shipped_file_has_every_key_with_its_default() -> None:
     data = parse(read_text(text), {"!secret": lambda words, _: words}).data
     examples = {"brokers.<name>.username", "brokers.<name>.password", "routes[].match"}
     examples |= {"store.retention.rules", "store.retention.rules[].match"}
+    examples |= {"alerts.<name>.actions"}
     for key, default in known().items():
         found = written(data, key)
         if default not in (REQUIRED, None) and key not in examples | {"api.tokens"}:

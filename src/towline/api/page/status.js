@@ -4,7 +4,7 @@ import { element } from "./rows.js";
 import { ask } from "./stream.js";
 
 const WORDS = { up: "up", degraded: "degraded", starting: "starting", stopped: "stopped" };
-const ROOMS = { sources: "Sources", brokers: "Brokers", backends: "Backends" };
+const ROOMS = { sources: "Sources", brokers: "Brokers", backends: "Backends", alerts: "Alerts" };
 const numbers = new Intl.NumberFormat();
 
 function ago(ms) {
@@ -39,6 +39,7 @@ function card(name, component, lag) {
   if (git && !component.reason) found.append(element("p", "past", `${git.state}: ${git.says}`));
   found.append(...(git?.problems ?? []).slice(1).map((problem) => told("reason", problem)));
   found.append(...(component.warnings ?? []).map((warning) => told("warning", warning)));
+  if (component.lastFired) found.append(element("p", "past", `last fired ${ago(component.lastFired)} ago`));
   const counters = Object.entries(component.counters || {});
   if (lag !== undefined) counters.unshift(["to deliver", lag]);
   if (counters.length) {

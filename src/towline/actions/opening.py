@@ -1,0 +1,38 @@
+"""From what a file says of actions to actions that can be run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from towline.actions.log import LogAction
+from towline.actions.notify import NotifyAction
+from towline.actions.ports import Action, Around
+from towline.actions.publish import PublishAction
+from towline.actions.runner import Job
+from towline.config.actions import Action as Settings
+from towline.config.actions import Http, Log, Notify, Publish
+
+_KINDS: Final = {Publish: "publish", Http: "http", Notify: "notify", Log: "log"}
+
+
+def jobs(settings: Iterable[Settings], around: Around) -> list[Job]:
+    """Actions in the order of the file; nothing is opened."""
+    return [
+        Job(kind=_KINDS[type(each)], action=_action(each, around), patience=each.patience)
+        for each in settings
+    ]
+
+
+def _action(settings: Settings, around: Around) -> Action:
+    match settings:
+        case Publish():
+            return PublishAction(settings, around)
+        case Http():
+            from towline.actions.http import HttpAction
+
+            return HttpAction(settings)
+        case Notify():
+            return NotifyAction(around)
+        case Log():
+            return LogAction(settings, around)

@@ -1,0 +1,162 @@
+"""Runs actions: each by itself, with a time-out, tried again, so many at once, counted."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from towline.actions.occasion import Occasion
+from towline.actions.ports import Action
+from towline.config.actions import Patience
+from towline.errors import Rejected, Retryable
+from towline.own_log import TOLD
+from towline.status import Health
+from towline.trouble import Trouble
+
+_log = logging.getLogger(__name__)
+
+AT_ONCE: Final = 4
+"""Occasions for which one action is performed at the same time."""
+
+FIRST_DELAY: Final = 1.0
+LONGEST_DELAY: Final = 60.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Job:
+    """One action of an owner, how patient it is, and how it went."""
+
+    kind: str
+    action: Action
+    patience: Patience
+    executed: int = 0
+    failed: int = 0
+    retried: int = 0
+    last_error: str = ""
+    failing: bool = False
+    room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+
+    def as_json(self) -> dict[str, Any]:
+        """The shape that the API serves."""
+        return {
+            "action": self.kind,
+            "executed": self.executed,
+            "failed": self.failed,
+            "retried": self.retried,
+            "lastError": self.last_error or None,
+        }
+
+
+class Runner:
+    """The actions of one owner. One that fails or hangs leaves the others alone.
+
+    `health` is the owner's: degraded while an action fails. `gave_up` is told of each action that
+    was given up, with the reason.
+    """
+
+    def __init__(
+        self,
+        owner: str,
+        jobs: Sequence[Job],
+        health: Health,
+        *,
+        gave_up: Callable[[str, str], None] = lambda _kind, _reason: None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self.jobs = tuple(jobs)
+        self._health = health
+        self._gave_up = gave_up
+        self._sleep = sleep
+        self._clock = clock
+        self._chance = chance
+        self._draining = asyncio.Event()
+        self._troubles = {
+            id(job): Trouble(
+                _log,
+                "an action fails",
+                "an action works again",
+                extra={"component": owner, "action": job.kind, **TOLD},
+                clock=clock,
+            )
+            for job in self.jobs
+        }
+
+    def drain(self) -> None:
+        """Try nothing again from now on: what is left stays undone."""
+        self._draining.set()
+
+    async def run(self, occasion: Occasion) -> bool:
+        """Perform every action for an occasion; False when draining left something undone."""
+        done = await asyncio.gather(*(self._one(job, occasion) for job in self.jobs))
+        return all(done)
+
+    async def _one(self, job: Job, occasion: Occasion) -> bool:
+        began, attempt = self._clock(), 0
+        while True:
+            least = 0.0
+            try:
+                async with job.room, asyncio.timeout(job.patience.timeout):
+                    await job.action.perform(occasion)
+            except Rejected as exc:
+                self._failed(job, str(exc), final=True)
+                return True
+            except TimeoutError:
+                reason = "no answer in time"
+            except Retryable as exc:
+                reason, least = str(exc), exc.retry_after or 0.0
+            else:
+                self._worked(job)
+                return True
+            if self._draining.is_set():
+                self._failed(job, reason, final=False)
+                return False
+            bound = min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(attempt, 9))
+            pause = least + self._chance() * bound
+            if self._clock() - began + pause > job.patience.retry:
+                self._failed(job, reason, final=True)
+                return True
+            self._failed(job, reason, final=False)
+            attempt += 1
+            if not await self._rested(pause):
+                return False
+            job.retried += 1
+            self._health.counters["retried"] += 1
+
+    async def _rested(self, seconds: float) -> bool:
+        """Wait; False when draining ended it early."""
+        tasks = [
+            asyncio.ensure_future(self._sleep(seconds)),
+            asyncio.ensure_future(self._draining.wait()),
+        ]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        return not self._draining.is_set()
+
+    def _worked(self, job: Job) -> None:
+        job.executed += 1
+        job.failing = False
+        self._health.counters["executed"] += 1
+        self._troubles[id(job)].over()
+        if not any(each.failing for each in self.jobs):
+            self._health.up()
+
+    def _failed(self, job: Job, reason: str, *, final: bool) -> None:
+        job.last_error = reason
+        job.failing = True
+        self._health.degraded(f"{job.kind}: {reason}")
+        self._troubles[id(job)].happened(reason)
+        if final:
+            job.failed += 1
+            self._health.counters["failed"] += 1
+            self._gave_up(job.kind, reason)

@@ -1,0 +1,308 @@
+"""How actions are written: what is done when an alert fires. Each owner says which words it has."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import voluptuous as vol
+
+from towline.config.compound import Into, Listing, Mapping
+from towline.config.faults import Fault, expected, shown
+from towline.config.fields import (
+    HOST,
+    boolean,
+    duration,
+    level,
+    name,
+    one_of,
+    plain,
+    publish_topic,
+    some_text,
+    text,
+    whole,
+)
+from towline.config.settings import Secret
+from towline.config.shapes import TEXT, shaped, words
+
+METHODS: Final = ("POST", "PUT", "GET", "PATCH", "DELETE")
+FIELD: Final = "fields."
+"""What a word begins with that names a parsed field of the record."""
+
+PLACEHOLDER: Final = re.compile(r"\{([a-z_]+(?:\.[^{}\s]+)?)\}")
+_BRACES: Final = re.compile(r"\{([^{}]*)\}")
+_HEADER: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
+_CONTROL: Final = re.compile("[\x00-\x1f\x7f]")
+_MOST_HEADERS: Final = 32
+_OURS: Final = frozenset({"host", "content-length", "transfer-encoding", "connection"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """What is sent: a template; as `json`, values are written into it as JSON writes texts."""
+
+    text: str
+    json: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """Seconds that one try may take, and for how long it is tried again (0: not at all)."""
+
+    timeout: float
+    retry: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publish:
+    """A message to a broker; without a payload the whole occasion as JSON."""
+
+    broker: str
+    topic: str
+    payload: Body | None
+    qos: int
+    retain: bool
+    patience: Patience
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Http:
+    """A request; without a body the whole occasion as JSON. Neither address nor headers show."""
+
+    url: Secret
+    method: str
+    headers: tuple[tuple[str, Secret], ...]
+    body: Body | None
+    patience: Patience
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notify:
+    """A word to Home Assistant."""
+
+    patience: Patience
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Log:
+    """A record of Towline's own."""
+
+    message: str
+    level: str
+    patience: Patience
+
+
+Action = Publish | Http | Notify | Log
+
+
+def fits(word: str, known: tuple[str, ...]) -> bool:
+    """Whether a template may name a word."""
+    return word in known or (FIELD in known and word.startswith(FIELD) and word != FIELD)
+
+
+def actions(known: tuple[str, ...]) -> Listing:
+    """A list of actions whose templates may name these words; `fields.` allows every field."""
+    bodies = _body(known)
+    strict = _strict(known)
+    common = {
+        vol.Optional("timeout", default="10s"): _timeout,
+        vol.Optional("retry", default="1h"): off_or_duration,
+    }
+    publish = Mapping(
+        {
+            vol.Required("broker"): name,
+            vol.Required("topic"): _topic(strict),
+            vol.Optional("payload"): bodies,
+            vol.Optional("qos", default=1): whole(0, 2),
+            vol.Optional("retain", default=False): boolean,
+        }
+        | common
+    )
+    http = Mapping(
+        {
+            vol.Required("url"): _url(strict),
+            vol.Optional("method", default="POST"): one_of(*METHODS),
+            vol.Optional("headers", default=dict): _headers(known),
+            vol.Optional("body"): bodies,
+        }
+        | common
+    )
+    log = Mapping(
+        {
+            vol.Optional("message", default="{message}"): _lenient(known),
+            vol.Optional("level", default="warn"): level,
+        }
+    )
+    item = Mapping(
+        {
+            vol.Optional("publish"): Into(publish, _patient(Publish, payload=None)),
+            vol.Optional("http"): Into(http, _patient(Http, body=None)),
+            vol.Optional("notify"): Into(Mapping(common), _patient(Notify)),
+            vol.Optional("log"): Into(log, lambda **keys: Log(**keys, patience=_AT_ONCE)),
+        }
+    )
+    return Listing(Into(item, _one), most=16)
+
+
+_AT_ONCE: Final = Patience(timeout=10.0, retry=0.0)
+
+
+def _patient(made: Callable[..., Action], **missing: Any) -> Callable[..., Action]:
+    """Puts the two keys that every action has together."""
+
+    def make(*, timeout: float, retry: float, **keys: Any) -> Action:
+        return made(**{**missing, **keys}, patience=Patience(timeout=timeout, retry=retry))
+
+    return make
+
+
+def _one(**keys: Any) -> Action:
+    if len(keys) != 1:
+        known = "publish, http, notify, log"
+        said = f"one action in each item, not {len(keys)}" if keys else "an action"
+        raise Fault("wrong_value", f"expected {said}; one of: {known}", hint="begin each with '- '")
+    (found,) = keys.values()
+    return found  # type: ignore[no-any-return]
+
+
+@shaped(words(r"off|\d{1,9}(?:\.\d{1,6})? ?(?:ms|s|m|h|d)"))
+def off_or_duration(value: Any) -> float:
+    """A length of time as seconds; `off` is none."""
+    return 0.0 if value == "off" else duration(value)
+
+
+@shaped(words(r"\d{1,9}(?:\.\d{1,6})? ?(?:ms|s|m|h|d)"))
+def _timeout(value: Any) -> float:
+    seconds = duration(value)
+    if seconds > 300:
+        raise expected("a duration of at most 5m", value)
+    return seconds
+
+
+def _check(found: str, word: str, known: tuple[str, ...]) -> None:
+    if not fits(word, known):
+        wanted = f"unknown placeholder {{{word}}}; one of: {', '.join(known)}"
+        raise Fault("unknown_placeholder", wanted, word=word, known=known)
+
+
+def _strict(known: tuple[str, ...]) -> Callable[[str], str]:
+    """A text in which every brace belongs to a placeholder."""
+
+    def validate(found: str) -> str:
+        for word in _BRACES.findall(found):
+            _check(found, word, known)
+        if set("{}") & set(_BRACES.sub("", found)):
+            raise Fault("bad_template", f"a brace without its partner in {shown(found)}")
+        return found
+
+    return validate
+
+
+def _lenient(known: tuple[str, ...]) -> Callable[[Any], str]:
+    """A text in which `{word}` is a placeholder and other braces are themselves."""
+
+    @shaped(TEXT)
+    def validate(value: Any) -> str:
+        found = plain(some_text(value))
+        for word in PLACEHOLDER.findall(found):
+            _check(found, word, known)
+        return found
+
+    return validate
+
+
+def _topic(strict: Callable[[str], str]) -> Callable[[Any], str]:
+    @shaped(words(r"[^+#$\u0000-\u001f][^+#\u0000-\u001f]*"))
+    def validate(value: Any) -> str:
+        return strict(publish_topic(value))
+
+    return validate
+
+
+def _body(known: tuple[str, ...]) -> Callable[[Any], Body]:
+    """A text, or a mapping or list that is sent as JSON."""
+    lenient = _lenient(known)
+
+    @shaped({"type": ["string", "integer", "object", "array"]})
+    def validate(value: Any) -> Body:
+        if isinstance(value, dict | list):
+            held = lenient(json.dumps(_revealed(value), ensure_ascii=False))
+            return Body(text=held, json=True)
+        return Body(text=lenient(value), json=False)
+
+    return validate
+
+
+def _revealed(value: Any) -> Any:
+    """Plain data for JSON."""
+    if isinstance(value, dict):
+        return {plain(str(key)): _revealed(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_revealed(item) for item in value]
+    if isinstance(value, str):
+        return plain(value)
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    raise expected("plain values", value)
+
+
+def _url(strict: Callable[[str], str]) -> Callable[[Any], Secret]:
+    """An address. It is kept as a secret: many hold a token in their path."""
+
+    @shaped(TEXT)
+    def validate(value: Any) -> Secret:
+        found = strict(plain(some_text(value)))
+        scheme, mark, rest = found.partition("://")
+        host = rest.partition("/")[0].partition("?")[0]
+        if scheme not in ("http", "https") or not mark:
+            raise Fault("wrong_value", "expected an address such as https://host/path")
+        if "{" in host:
+            raise Fault("wrong_value", "the host of an address cannot be a placeholder")
+        if "@" in host:
+            hint = "headers: {Authorization: !secret name}"
+            raise Fault("wrong_value", "an address with a user and password", hint=hint)
+        if not _is_host(host) or _CONTROL.search(found) or " " in found:
+            raise Fault("wrong_value", "the address names no host, or no valid port")
+        return Secret(found)
+
+    return validate
+
+
+def _is_host(host: str) -> bool:
+    if not re.fullmatch(rf"(?:{HOST})(?::\d{{1,5}})?", host, re.ASCII):
+        return False
+    try:
+        return bool(urlsplit(f"//{host}").hostname) and urlsplit(f"//{host}").port != 0
+    except ValueError:
+        return False
+
+
+def _headers(known: tuple[str, ...]) -> Callable[[Any], tuple[tuple[str, Secret], ...]]:
+    lenient = _lenient(known)
+
+    @shaped({"type": "object", "additionalProperties": {"type": ["string", "integer"]}})
+    def validate(value: Any) -> tuple[tuple[str, Secret], ...]:
+        if not isinstance(value, dict):
+            raise expected("a mapping of headers and their values", value)
+        if len(value) > _MOST_HEADERS:
+            raise Fault("wrong_length", f"expected at most {_MOST_HEADERS} headers")
+        found = []
+        for key, item in value.items():
+            held = str(key)
+            if not _HEADER.fullmatch(held) or held.lower() in _OURS:
+                raise Fault("wrong_value", f"{shown(held)} cannot be set as a header", path=[key])
+            try:
+                written = lenient(plain(text(item)))
+            except Fault as fault:
+                fault.prepend([key])
+                raise
+            if _CONTROL.search(written):
+                raise Fault("wrong_value", "a header holds no control characters", path=[key])
+            found.append((held, Secret(written)))
+        return tuple(found)
+
+    return validate
