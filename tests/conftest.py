@@ -11,6 +11,7 @@ import pytest
 from tests.real.broker import Broker
 from tests.real.containers import Containers
 from tests.real.engine import Engine
+from tests.real.journal import Journal
 
 # Nothing in a test asserts a time. CI tries the same examples every time; a search for new ones
 # is for people, who can look at what it finds.
@@ -22,7 +23,11 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("towline")
 
-PARTS = {"engine": pytest.mark.docker, "broker": pytest.mark.broker}
+PARTS = {
+    "engine": pytest.mark.docker,
+    "broker": pytest.mark.broker,
+    "journal": pytest.mark.journal,
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -44,6 +49,13 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     """A broker that all tests share: use topics of your own, leave it running."""
     with Broker(tmp_path_factory.mktemp("broker")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def journal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journal]:
+    """The machine's journal: write under names of your own."""
+    with Journal(tmp_path_factory.mktemp("journal")) as running:
         yield running
 
 

@@ -6,7 +6,11 @@ from typing import Final
 
 from towline.backends import loki, mqtt
 from towline.config.kinds import Kinds
-from towline.sources import demo, docker
+from towline.sources import demo, docker, journald
 
-SOURCES: Final[Kinds] = {"docker": docker.KIND, "demo": demo.KIND}
+SOURCES: Final[Kinds] = {
+    "docker": docker.KIND,
+    "journald": journald.KIND,
+    "demo": demo.KIND,
+}
 BACKENDS: Final[Kinds] = {"mqtt": mqtt.KIND, "loki": loki.KIND}

@@ -9,12 +9,15 @@ from typing import Protocol
 
 from tests.real.containers import Containers
 from tests.real.engine import Engine
+from tests.real.journal import Journal
 from towline.config.kinds import Surroundings
 from towline.config.settings import Device, Match
 from towline.ports import Source
 from towline.sources.demo import Demo, DemoSource
 from towline.sources.docker.choice import DockerConfig
 from towline.sources.docker.source import DockerSource
+from towline.sources.journald.choice import JournaldConfig
+from towline.sources.journald.source import JournaldSource
 from towline.store.checkpoints import Checkpoints
 
 COUNTING = "i=0; while true; do i=$((i+1)); echo $i; echo $i >&2; usleep 2000; done"
@@ -29,7 +32,12 @@ DEVICE = Device(id="pi", name="Pi")
 
 
 class Spring(Protocol):
-    """Where lines come from, under the tests' control: two origins that count on both streams."""
+    """Where lines come from, under the tests' control: two origins that count on both streams.
+
+    `counts`: whether each line's number is one more than that of the line before.
+    """
+
+    counts: bool
 
     def source(self) -> Source:
         """A source that reads it."""
@@ -40,6 +48,8 @@ class Spring(Protocol):
 
 class DockerSpring:
     """Containers on a real engine."""
+
+    counts = True
 
     def __init__(self, host: str) -> None:
         self._host = host
@@ -59,8 +69,32 @@ class DockerSpring:
         return DockerSource("docker", config, around, own=())
 
 
+class JournalSpring:
+    """The same containers, read from the machine's journal."""
+
+    counts = False
+
+    def source(self) -> Source:
+        return self._source("")
+
+    def away(self) -> Source:
+        return self._source("/nowhere")
+
+    def _source(self, path: str) -> Source:
+        match = Match(name=("journalled-*",))
+        config = JournaldConfig(
+            path=path, units=(), kernel=False, containers=True, include=(match,), exclude=()
+        )
+        around = Surroundings(
+            device=DEVICE, lookup=lambda key: None, checkpoints=Checkpoints(None), max_age=1
+        )
+        return JournaldSource("journal", config, around)
+
+
 class DemoSpring:
     """Child processes."""
+
+    counts = True
 
     def source(self) -> Source:
         programs = {"one": PROGRAM, "two": PROGRAM}
@@ -81,11 +115,22 @@ def _docker(folder: Path) -> Iterator[Spring]:
 
 
 @contextmanager
+def _journald(folder: Path) -> Iterator[Spring]:
+    with Journal(folder), Engine(folder / "engine", log_driver="journald") as engine:
+        engine.image()
+        containers = Containers(engine.host)
+        for name in ("journalled-one", "journalled-two"):
+            containers.run(COUNTING.replace("2000", "20000"), name=name)
+        yield JournalSpring()
+
+
+@contextmanager
 def _demo(folder: Path) -> Iterator[Spring]:
     yield DemoSpring()
 
 
 SOURCES: dict[str, Callable[[Path], AbstractContextManager[Spring]]] = {
     "docker": _docker,
+    "journald": _journald,
     "demo": _demo,
 }

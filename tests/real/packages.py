@@ -33,6 +33,7 @@ GIT = (
     Tool("ssh", "openssh-client", "repositories over ssh"),
 )
 TESTS = (
+    Tool("journalctl", "systemd", "tests of the journal"),
     Tool("sshd", "openssh-server", "tests of repositories over ssh"),
     Tool("chromium", "chromium", "tests of the page"),
     Tool("jq", "jq", "tests that stored files are plain JSON"),

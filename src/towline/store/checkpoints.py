@@ -33,7 +33,8 @@ class Checkpoint:
     """Row `seq` of one container on one engine.
 
     `rows` are the CRC-32 of up to 512 rows that end there, oldest first; `since` is the earliest
-    time among them (RFC 3339, nanoseconds), so that a reader knows from when to ask.
+    time among them (RFC 3339, nanoseconds), so that a reader knows from when to ask. A journal has
+    one checkpoint for all that was read of it: `since` is its cursor, which needs no rows.
     """
 
     engine: str
@@ -148,7 +149,7 @@ class Checkpoints:
     def learn(self, tails: Mapping[str, Tail]) -> None:
         """Keep what the store's own records tell of containers that can be read on."""
         readable = {container for _, container in self._known}
-        self.tails = {id_: tail for id_, tail in tails.items() if id_ in readable}
+        self.tails = {key: tail for key, tail in tails.items() if key.partition("/")[0] in readable}
 
     def hand_over(self, container: str, tail: Tail) -> None:
         """Note for the next reader of a container what the present one has put into the store."""

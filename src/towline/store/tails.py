@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Final
 
 import msgspec
 
 from towline.store.files import Files
+
+JOURNAL: Final = 1 << 40
+"""From here on a `seq` is one of the journal's numbers; Docker's count of rows stays far below."""
+
+
+def journal_key(container: str, name: str) -> str:
+    """What an origin is called that the journal was read of: a container, or a unit of the host."""
+    return f"journal/{container or name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +41,10 @@ class Tail:
         return Tail(highest, streams, time, stderr)
 
 
+class _Source(msgspec.Struct, gc=False):
+    name: str = ""
+
+
 class _Row(msgspec.Struct, gc=False, rename="camel"):
     """The members of a stored record that tell how far its container was read."""
 
@@ -39,6 +52,7 @@ class _Row(msgspec.Struct, gc=False, rename="camel"):
     time: str
     seq: int = 0
     container_id: str = ""
+    source: _Source = msgspec.field(default_factory=_Source)
     is_std_err: bool = False
     is_system: bool = False
 
@@ -48,6 +62,8 @@ _row = msgspec.json.Decoder(_Row).decode
 
 def tails(files: Files, covered: int) -> dict[str, Tail]:
     """What is at or after offset `covered` of each container that has something there, by its id.
+
+    What came from the journal is told apart by `journal_key`.
 
     A line that stood open and was handed on in pieces comes after younger rows of the other
     stream: the highest `seq` counts, not the last. What has none (Docker's word of a container)
@@ -60,8 +76,11 @@ def tails(files: Files, covered: int) -> dict[str, Tail]:
         for text in segment.lines():
             with suppress(ValueError):  # a damaged row tells nothing
                 row = _row(text)
-                if row.container_id and row.seq and int(row.id, 16) >= covered:
-                    found[row.container_id] = found.get(row.container_id, Tail(0)).then(
+                key = row.container_id
+                if row.seq >= JOURNAL:
+                    key = journal_key(key, row.source.name)
+                if key and row.seq and int(row.id, 16) >= covered:
+                    found[key] = found.get(key, Tail(0)).then(
                         seq=row.seq, time=row.time, stderr=row.is_std_err, system=row.is_system
                     )
     return found

@@ -19,8 +19,8 @@ from towline.sources.docker.chronicle import Chronicle
 from towline.sources.docker.engine import Engine
 from towline.sources.docker.events import Heard, events
 from towline.sources.docker.known import Known
-from towline.sources.docker.own import own_container_ids
 from towline.sources.docker.stream import Address
+from towline.sources.own import own_container_ids
 from towline.status import Health, State
 from towline.store.checkpoints import Checkpoint
 from towline.store.upkeep import Progress

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from towline.sources.docker.known import Unsaved
+from towline.sources.unsaved import Unsaved
 
 STEPS = st.lists(st.sampled_from(["emit", "ask", "save", "save older"]), max_size=60)
 

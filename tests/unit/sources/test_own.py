@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from towline.sources.docker.own import in_cgroup, in_mountinfo
+from towline.sources.own import in_cgroup, in_mountinfo
 
 ID, OTHER = "a" * 64, "b" * 64
 
