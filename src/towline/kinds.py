@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from towline.backends import loki, mqtt
+from towline.backends import clickhouse, elasticsearch, loki, mqtt, otlp
 from towline.config.kinds import Kinds
 from towline.sources import demo, docker, journald
 
@@ -13,4 +13,10 @@ SOURCES: Final[Kinds] = {
     "journald": journald.KIND,
     "demo": demo.KIND,
 }
-BACKENDS: Final[Kinds] = {"mqtt": mqtt.KIND, "loki": loki.KIND}
+BACKENDS: Final[Kinds] = {
+    "mqtt": mqtt.KIND,
+    "loki": loki.KIND,
+    "elasticsearch": elasticsearch.KIND,
+    "otlp": otlp.KIND,
+    "clickhouse": clickhouse.KIND,
+}

@@ -13,8 +13,9 @@ from contextlib import (
 from pathlib import Path
 from typing import Protocol
 
-from tests.contract.peers import Loki
+from tests.contract.peers import ClickHouse, Collector, Elasticsearch, Loki, Peer
 from tests.real.broker import Broker
+from tests.real.http import HttpPeer
 from tests.real.listener import Listener
 from tests.real.until import auntil, until
 from towline.backends.mqtt import DEFAULT_TOPIC, MqttBackend, MqttSettings
@@ -155,10 +156,10 @@ def _mqtt(batch: Batching | None) -> Opener:
     return opened
 
 
-class HttpDestination:
-    """A server on loopback behind a backend that speaks HTTP."""
+class PeerDestination:
+    """A server on loopback behind a backend."""
 
-    def __init__(self, peer: Loki, backend: Backend, *, once: bool) -> None:
+    def __init__(self, peer: Peer, backend: Backend, *, once: bool) -> None:
         self._peer = peer
         self.backend = backend
         self.once = once
@@ -183,17 +184,17 @@ class HttpDestination:
         yield collected
 
 
-def _http(kind: str, make: Callable[[], Loki], **keys: object) -> Opener:
+def _http(kind: str, make: Callable[[], HttpPeer], *, once: bool = True) -> Opener:
     @asynccontextmanager
     async def opened(folder: Path) -> AsyncIterator[Destination]:
-        async with make() as peer, over_http(kind, folder, url=peer.url, **keys) as backend:
-            yield HttpDestination(peer, backend, once=True)
+        async with make() as peer, of_kind(kind, folder, url=peer.url) as backend:
+            yield PeerDestination(peer, backend, once=once)
 
     return opened
 
 
 @asynccontextmanager
-async def over_http(kind: str, folder: Path, **keys: object) -> AsyncIterator[Backend]:
+async def of_kind(kind: str, folder: Path, **keys: object) -> AsyncIterator[Backend]:
     """A backend as a configuration would give it."""
     known = BACKEND_KINDS[kind]
     backend: Backend = known.open(kind, known.config(**known.schema(keys)), around(folder))
@@ -216,4 +217,7 @@ BACKENDS: dict[str, Opener] = {
     "mqtt": _mqtt(None),
     "mqtt-batched": _mqtt(Batching(max_age=1.0, max_records=50)),
     "loki": _http("loki", Loki),
+    "elasticsearch": _http("elasticsearch", Elasticsearch),
+    "otlp": _http("otlp", Collector, once=False),
+    "clickhouse": _http("clickhouse", ClickHouse),
 }

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.contract.backends import over_http
-from tests.contract.peers import Loki
+from tests.contract.backends import of_kind
+from tests.contract.peers import Elasticsearch, Loki
 from tests.contract.test_backend_contract import batch
 from tests.real.certificates import Authority
 from tests.real.http import Reply
@@ -27,7 +27,7 @@ async def peer() -> AsyncIterator[Loki]:
 async def failure(peer: Loki, folder: Path, *replies: Reply, **keys: Any) -> DeliveryError:
     """What a backend says of these replies; the batch must arrive once they are over."""
     peer.replies.extend(replies)
-    async with over_http("loki", folder, url=peer.url, **keys) as backend:
+    async with of_kind("loki", folder, url=peer.url, **keys) as backend:
         with pytest.raises(DeliveryError) as caught:
             await backend.send(batch(3))
         peer.replies.clear()
@@ -110,7 +110,7 @@ async def test_a_body_is_compressed_unless_the_file_says_otherwise(
     peer: Loki, tmp_path: Path
 ) -> None:
     for compression, encoding in (("gzip", "gzip"), ("none", None)):
-        async with over_http("loki", tmp_path, url=peer.url, compression=compression) as backend:
+        async with of_kind("loki", tmp_path, url=peer.url, compression=compression) as backend:
             await backend.send(batch(2000))
         assert peer.seen[-1].headers.get("Content-Encoding") == encoding
     assert len(peer.entries) == 2000
@@ -135,7 +135,7 @@ class Secured:
         return peer
 
     async def send(self, peer: Loki, **tls: Any) -> str:
-        async with over_http("loki", self.folder, url=peer.url, tls=tls) as backend:
+        async with of_kind("loki", self.folder, url=peer.url, tls=tls) as backend:
             return await attempt(backend)
 
 
@@ -171,7 +171,7 @@ async def test_a_renewed_authority_counts_without_a_restart(tmp_path: Path) -> N
     trusted.write_bytes(Authority(tmp_path, "before").ca.read_bytes())
     async with (
         place.server() as peer,
-        over_http("loki", tmp_path, url=peer.url, tls={"ca": "trusted.pem"}) as backend,
+        of_kind("loki", tmp_path, url=peer.url, tls={"ca": "trusted.pem"}) as backend,
     ):
         assert "certificate not accepted" in await attempt(backend)
         trusted.unlink()
@@ -191,6 +191,24 @@ async def test_a_server_that_wants_to_know_who_we_are_is_told(tmp_path: Path) ->
 
 async def test_what_speaks_no_tls_gets_nothing(peer: Loki, tmp_path: Path) -> None:
     url = peer.url.replace("http:", "https:")
-    async with over_http("loki", tmp_path, url=url) as backend:
+    async with of_kind("loki", tmp_path, url=url) as backend:
         assert "TLS failed" in await attempt(backend)
     assert not peer.seen
+
+
+async def test_a_bulk_partly_refused_ends_with_each_document_once(tmp_path: Path) -> None:
+    async with (
+        Elasticsearch() as peer,
+        of_kind("elasticsearch", tmp_path, url=peer.url) as backend,
+    ):
+        peer.refuse = lambda document: {"line 1": 429, "line 2": 400}.get(
+            document["message"][:6], 0
+        )
+        with pytest.raises(Retryable, match=r"refused \(429\)"):
+            await backend.send(batch(4))
+        assert len(peer.documents) == 2
+        peer.refuse = lambda document: 400 * document["message"].startswith("line 2")
+        with pytest.raises(Rejected) as caught:
+            await backend.send(batch(4))
+        assert caught.value.positions == (2,)
+        assert sorted(peer.lines()) == [f'line {n} {{"id"'.encode() for n in (0, 1, 3)]

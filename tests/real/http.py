@@ -63,6 +63,10 @@ class HttpPeer:
         """What the protocol wants; everything is fine here."""
         return Reply()
 
+    def lines(self) -> list[bytes]:
+        """The messages of what was taken, in order."""
+        return [seen.body for seen in self.seen]
+
     async def start(self) -> None:
         """Listen, on the same port as before."""
         app = web.Application(client_max_size=1 << 28)

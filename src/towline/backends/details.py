@@ -1,7 +1,9 @@
-"""What a record says in its JSON alone: its time to the nanosecond, its fields."""
+"""What a record says in its JSON alone: its time to the nanosecond, its fields; and names."""
 
 from __future__ import annotations
 
+import re
+from itertools import accumulate
 from typing import Any, Final
 
 import msgspec
@@ -10,24 +12,82 @@ from towline.broker.topics import UNKNOWN, VALUES
 from towline.record import Origin, Record
 
 _NS: Final = 1_000_000
+_MOST_FIELDS: Final = 64
+_LONGEST_FIELD: Final = 512
+_LONGEST_ID: Final = 64
+_DEEPEST: Final = 100
+_BRACKET = re.compile(rb"[\[\]{}]")
 
 
-class _Details(msgspec.Struct, gc=False):
+class _Details(msgspec.Struct, gc=False, rename="camel"):
     time: str = ""
     fields: msgspec.Raw = msgspec.Raw()
+    is_system: bool = False
 
 
 _decode = msgspec.json.Decoder(_Details).decode
 _fields = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-def time_and_fields(record: Record) -> tuple[int, dict[str, Any]]:
-    """Nanoseconds since the epoch, and the parsed fields."""
-    found = _decode(record.json)
-    fields = _fields(found.fields) if found.fields else {}
-    digits = found.time[20:29]
-    below = int(digits) % _NS if len(digits) == 9 and digits.isdigit() else 0
-    return record.timestamp * _NS + below, fields
+class Details:
+    """A record with what only its JSON says."""
+
+    __slots__ = ("_found", "record")
+
+    def __init__(self, record: Record) -> None:
+        self.record = record
+        try:
+            self._found = _decode(record.json)
+        except RecursionError:  # fields that are nested a thousand deep
+            head, _, tail = record.json.partition(b',"fields":')
+            self._found = _decode(head + b"}" if tail else b"{}")
+
+    @property
+    def time(self) -> str:
+        """RFC 3339 with nine fractional digits."""
+        return self._found.time
+
+    @property
+    def ns(self) -> int:
+        """Nanoseconds since the epoch."""
+        digits = self._found.time[20:29]
+        below = int(digits) % _NS if len(digits) == 9 and digits.isdigit() else 0
+        return self.record.timestamp * _NS + below
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The parsed fields; none where they are nested without end."""
+        raw = bytes(self._found.fields)
+        return _fields(raw) if raw and not _is_deep(raw) else {}
+
+    @property
+    def flat_fields(self) -> dict[str, str]:
+        """The first of them as texts, each cut to a length."""
+        first = list(self.fields.items())[:_MOST_FIELDS]
+        return {name: _text(item)[:_LONGEST_FIELD] for name, item in first}
+
+    @property
+    def identity(self) -> str:
+        """The same for the same line, however often it is read: container, row and time.
+
+        Not the row alone: the count begins anew where the data folder was lost.
+        """
+        origin, record = self.record.origin, self.record
+        if origin.container_id and record.seq and not self._found.is_system:
+            return f"{origin.container_id[:_LONGEST_ID]}-{record.seq}-{self.ns}"
+        return f"{origin.device}-{record.id}"
+
+
+def _is_deep(text: bytes) -> bool:
+    """Whether brackets are nested deeper than whoever reads or writes them might stand."""
+    if text.count(b"[") + text.count(b"{") <= _DEEPEST:
+        return False
+    steps = (1 if sign[0] in b"[{" else -1 for sign in _BRACKET.findall(text))
+    return max(accumulate(steps)) > _DEEPEST
+
+
+def _text(item: Any) -> str:
+    return item if isinstance(item, str) else msgspec.json.encode(item).decode()
 
 
 def value(record: Record, placeholder: str) -> str:

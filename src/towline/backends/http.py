@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol, Self
+from typing import TYPE_CHECKING, Final, Protocol, Self, TypeVar
 
 import msgspec
 
@@ -30,6 +30,7 @@ from towline.tls import Credentials
 if TYPE_CHECKING:
     import aiohttp
 
+T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 LARGEST_ANSWER: Final = 4 * 1024 * 1024
@@ -59,12 +60,13 @@ class Answer:
     body: bytes
     content_type: str
 
-    def json(self) -> object:
-        """The body as JSON; what is none comes from something in between, such as a login page."""
+    def json(self, shape: type[T]) -> T:
+        """The body as JSON of a shape; anything else comes from something in between."""
         try:
-            return msgspec.json.decode(self.body)
+            return msgspec.json.decode(self.body, type=shape)
         except ValueError:
-            raise Retryable(f"answered with {self.content_type or 'nothing'}, not JSON") from None
+            told = f"answered with {self.content_type or 'nothing'} that cannot be understood"
+            raise Retryable(told) from None
 
 
 @dataclass(frozen=True, slots=True)

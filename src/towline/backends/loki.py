@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 import voluptuous as vol
 
-from towline.backends.details import facts, time_and_fields, value
+from towline.backends.details import Details, facts, value
 from towline.backends.http import Answer, HttpBackend, Request
 from towline.broker.topics import PLACEHOLDERS
 from towline.config import fields
@@ -23,10 +23,8 @@ PUSH: Final = "/loki/api/v1/push"
 _STORED: Final = 204
 _STRANGE = re.compile(r"[^A-Za-z0-9_]")
 
-# Loki takes 15 labels; of structured metadata 128 members and 64 KB.
+# Loki's own limits are 15 labels, and 128 members and 64 KB of structured metadata.
 _MOST_LABELS: Final = 15
-_MOST_FIELDS: Final = 64
-_LONGEST_FIELD: Final = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,26 +71,18 @@ class LokiWire:
         ]
 
     def _entry(self, record: Record) -> tuple[Any, ...]:
-        nanoseconds, parsed = time_and_fields(record)
+        details = Details(record)
         as_json = self._settings.line == "json"
         line = record.json.decode() if as_json else record.message
         if not self._settings.metadata:
-            return str(nanoseconds), line
-        found = facts(record.origin) | {"level": record.level, "id": record.id}
+            return str(details.ns), line
+        known = facts(record.origin) | {"level": record.level, "id": record.id}
         if record.seq:
-            found["seq"] = str(record.seq)
-        metadata = {} if as_json else _flat(parsed)
-        metadata |= {key: item for key, item in found.items() if key not in self._settings.labels}
-        return str(nanoseconds), line, metadata
-
-
-def _flat(parsed: dict[str, Any]) -> dict[str, str]:
-    """Parsed fields as structured metadata: texts, with names that Loki takes."""
-    found = {}
-    for name, item in list(parsed.items())[:_MOST_FIELDS]:
-        text = item if isinstance(item, str) else msgspec.json.encode(item).decode()
-        found[_STRANGE.sub("_", name) or "_"] = text[:_LONGEST_FIELD]
-    return found
+            known["seq"] = str(record.seq)
+        fields = {} if as_json else details.flat_fields
+        metadata = {_STRANGE.sub("_", name) or "_": item for name, item in fields.items()}
+        metadata |= {key: item for key, item in known.items() if key not in self._settings.labels}
+        return str(details.ns), line, metadata
 
 
 _schema = fields.mapping(

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 TITLE: Final = "Towline's configuration"
 
-OVER_HTTP: Final = ("loki",)
+OVER_HTTP: Final = ("loki", "elasticsearch", "otlp", "clickhouse")
 """The types of backends that share the keys of `config.http`."""
 
 _NAMES: Final = "the name of that, a pattern or a list"
@@ -80,6 +80,12 @@ DESCRIPTIONS: Final[dict[str, str]] = {
     "backends.<loki>.line": "What a line is: the `message`, or the whole record as `json`",
     "backends.<loki>.metadata": "Whether the rest of a record goes along as structured metadata; needs Loki 3",
     "backends.<loki>.tenant": "Sent as `X-Scope-OrgID`",
+    "backends.<elasticsearch>": "Records to Elasticsearch or OpenSearch.",
+    "backends.<elasticsearch>.index": "The index or data stream. Placeholders: those of a topic, and `{date}`, the record's own day (`2026.01.31`)",
+    "backends.<otlp>": "Records to an OpenTelemetry collector, over HTTP.",
+    "backends.<clickhouse>": "Records to a table of ClickHouse.",
+    "backends.<clickhouse>.database": "The database",
+    "backends.<clickhouse>.table": "The table; how to make it is in docs/backends.md",
     "routes": "Which records go to which backends, in order. Without routes every backend gets every record.",
     "routes[]": "Which records go to which backends, in order: a record goes to the backends of every route that it matches, until one is `final`. Without routes every backend gets every record.",
     "routes[].match": "Which records; `{}` means all",

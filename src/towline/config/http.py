@@ -22,7 +22,7 @@ _URL = re.compile(rf"https?://(?:{HOST})(?::\d{{1,5}})?(?:/[^\s?#]*)?", re.ASCII
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _VALUE = re.compile(r"[\t -~\x80-\xff]{0,8192}")
 _OURS: Final = frozenset(
-    {"authorization", "connection", "content-encoding", "content-length", "content-type", "expect",
+    {"connection", "content-encoding", "content-length", "content-type", "expect",
      "host", "transfer-encoding", "upgrade"}
 )  # fmt: skip
 _MOST_HEADERS: Final = 50
@@ -74,8 +74,7 @@ def _header(name: object) -> str:
     if not isinstance(name, str) or not _HEADER.fullmatch(name):
         raise Fault("wrong_value", "expected the name of a header", path=[str(name)], at_key=True)
     if name.lower() in _OURS:
-        hint = "username and password, or token" if name.lower() == "authorization" else ""
-        raise Fault("wrong_value", "this header is set already", path=[name], hint=hint)
+        raise Fault("wrong_value", "this header is set already", path=[name], at_key=True)
     return name
 
 
@@ -109,14 +108,21 @@ def http(keys: dict[str, Any]) -> Http:
     own = {str(key): keys.pop(str(key)) for key in HTTP}
     if own["password"] and not own["username"]:
         raise Fault("missing_key", "a password needs a username", path=["password"])
-    if own["token"] and own["username"]:
-        raise Fault("wrong_value", "either a username or a token", path=["token"])
+    ways = [own["username"], own["token"], "authorization" in _names(own["headers"])]
+    if sum(map(bool, ways)) > 1:
+        wanted = "one of username, token and a header Authorization, not several"
+        raise Fault("wrong_value", wanted, path=["token" if own["token"] else "headers"])
     return Http(**own | {"username": text(own["username"])})
+
+
+def _names(given: tuple[tuple[str, Secret], ...]) -> list[str]:
+    return [name.lower() for name, _ in given]
 
 
 def http_doubts(settings: Http) -> Iterator[Fault]:
     """What is odd, and yet can be used."""
     yield from tls_doubts(settings.tls)
-    if not settings.url.lower().startswith("https:") and (settings.password or settings.token):
+    known = settings.password or settings.token or "authorization" in _names(settings.headers)
+    if known and not settings.url.lower().startswith("https:"):
         told = "the password or token can be read on the way"
         yield doubt("unprotected", told, ["url"], hint="use https://")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from towline.backends.http import LONGEST_WAIT, Answer, retry_after
@@ -32,7 +33,12 @@ def test_when_to_come_back_is_a_number_or_a_date_within_reason(
     assert retry_after(text, NOW) == seconds
 
 
-def test_what_is_no_json_comes_from_something_in_between() -> None:
-    assert Answer(200, b'{"a":1}', "application/json").json() == {"a": 1}
-    with pytest.raises(Retryable, match="answered with text/plain, not JSON"):
-        Answer(200, b"Log in", "text/plain").json()
+class Shape(msgspec.Struct):
+    a: int
+
+
+@pytest.mark.parametrize("body", [b"Log in", b"", b"[]", b'{"a":"b"}', b'{"a":1'])
+def test_what_is_not_understood_comes_from_something_in_between(body: bytes) -> None:
+    assert Answer(200, b'{"a":1,"b":2}', "application/json").json(Shape).a == 1
+    with pytest.raises(Retryable, match="answered with text/plain that cannot be understood"):
+        Answer(200, body, "text/plain").json(Shape)
