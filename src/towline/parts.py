@@ -85,7 +85,7 @@ def _backend(ground: Ground, name: str, config: Any, lookup: Lookup) -> Componen
 def _broker(ground: Ground, name: str, config: Any, lookup: Lookup) -> Component:
     from towline.broker.connection import Connection  # paho costs 3 MB
 
-    return Connection(name, config.own, config.device.id)
+    return Connection(name, config.own, config.device.id, folder=ground.folder)
 
 
 def _pipeline(ground: Ground, name: str, config: Any, lookup: Lookup) -> Component:

@@ -11,7 +11,7 @@ from contextlib import (
     contextmanager,
 )
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from tests.contract.peers import ClickHouse, Collector, Elasticsearch, Loki, Peer
 from tests.real.broker import Broker
@@ -21,9 +21,10 @@ from tests.real.until import auntil, until
 from towline.backends.mqtt import DEFAULT_TOPIC, MqttBackend, MqttSettings
 from towline.broker.connection import Connection
 from towline.config.batching import Batching
+from towline.config.brokers import Broker as BrokerSettings
 from towline.config.kinds import Surroundings
-from towline.config.settings import Broker as BrokerSettings
 from towline.config.settings import Device, Secret
+from towline.config.tls import Tls
 from towline.kinds import BACKENDS as BACKEND_KINDS
 from towline.ports import Backend
 from towline.record import Record
@@ -60,7 +61,12 @@ def broker_settings(*urls: str, **members: object) -> BrokerSettings:
         "client_id": "towline-{device}",
         "keep_alive": 60.0,
         "clean_session": False,
+        "session_expiry": 86400.0,
         "version": "auto",
+        "fail_back": 60.0,
+        "tls": Tls(ca="", cert="", key=Secret(""), verify=True),
+        "alpn": (),
+        "will": None,
     }
     return BrokerSettings(**{**given, **members})  # type: ignore[arg-type]
 
@@ -73,10 +79,10 @@ def mqtt_settings(**members: object) -> MqttSettings:
 
 @asynccontextmanager
 async def connected(
-    settings: BrokerSettings, device: str = "pi", *, wait: bool = True
+    settings: BrokerSettings, device: str = "pi", *, wait: bool = True, **more: Any
 ) -> AsyncIterator[Connection]:
     """A connection that runs, as the runtime would run it."""
-    async with Connection("home", settings, device, sleep=_soon) as connection:
+    async with Connection("home", settings, device, sleep=_soon, **more) as connection:
         running = asyncio.create_task(connection.run())
         try:
             if wait:

@@ -7,34 +7,29 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, Self
+from pathlib import Path
+from typing import Any, Final, Self
 
-from towline.broker.ceiling import Ceiling
-from towline.broker.dial import Dialer, NotTaken
+from towline.broker.dial import Dialer
 from towline.broker.kept import Kept
-from towline.broker.link import CONNECTION_LOST, Link
-from towline.broker.server import Server, client_id, server
-from towline.broker.session import Login
+from towline.broker.login import login
+from towline.broker.packets import LARGEST
+from towline.broker.servers import Accounts, Held, Servers
 from towline.broker.subscriptions import Handler, Subscription, Subscriptions
 from towline.broker.topics import status_topic
-from towline.broker.window import Message, Mids
-from towline.config.fields import plain
-from towline.config.settings import Broker
+from towline.broker.uplink import FIRST_DELAY, Uplink
+from towline.broker.vitals import Vitals
+from towline.broker.window import Message
+from towline.config.brokers import Broker
 from towline.errors import DeliveryError, Rejected, Retryable
 from towline.status import Health
+from towline.tls import Credentials
 from towline.trouble import Trouble
 
 _log = logging.getLogger(__name__)
 
-GOODBYE_GRACE: Final = 1.0
-FIRST_DELAY: Final = 1.0
-LONGEST_DELAY: Final = 30.0
-STEADY: Final = 10.0
-"""Seconds after which a connection has proven itself and the back-off begins anew."""
-
-
-CUT_SHORT: Final = 45.0
-"""Seconds below which several lost connections in a row are no accident."""
+UNVERIFIED: Final = "the server's certificate is not verified: it may be anyone"
+UNTOLD: Final = "MQTT 3.1.1: a message that the broker refuses looks like one that it took"
 
 
 class Connection:
@@ -63,6 +58,8 @@ class Connection:
         settings: Broker,
         device: str,
         *,
+        folder: Path = Path(),
+        accounts: Accounts | None = None,
         patience: float = 30.0,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         chance: Callable[[], float] = random.random,
@@ -70,50 +67,37 @@ class Connection:
     ) -> None:
         self.name = name
         self.health = Health()
-        self.server = ""
-        self._servers = [server(url) for url in settings.servers]
-        self._login = Login(
-            broker=name,
-            client_id=client_id(settings, device),
-            username=plain(settings.username),
-            password=settings.password.reveal(),
-            keep_alive=max(1, round(settings.keep_alive)),
-            clean_session=settings.clean_session,
-            status_topic=status_topic(device),
-            patience=patience,
-        )
-        self._mids = Mids()
-        self._subscriptions = Subscriptions()
-        self._dialer = Dialer(settings.version, self._mids, self._subscriptions.take)
-        self._kept = Kept()
-        self._on_session: list[Callable[[], None]] = []
-        self._ceilings = {at: Ceiling() for at in self._servers}
-        self._ceiling = Ceiling()
-        self._link: Link | None = None
-        self._connected = asyncio.Event()
-        self._draining = asyncio.Event()
-        self._cut_short = 0
-        self._sleep = sleep
-        self._chance = chance
-        self._clock = clock
-        self._trouble = Trouble(
-            _log,
-            "broker not connected",
-            "broker connected again",
-            extra={"component": f"brokers.{name}"},
+        self.settings = settings
+        self.vitals = Vitals(self.health)
+        self._status_topic = status_topic(device)
+        self._subscriptions = Subscriptions(self.health.counters)
+        credentials = Credentials(settings.tls, folder)
+        self._servers = Servers(
+            settings.servers,
+            login(name, settings, device, patience),
+            Dialer(settings.version, credentials, settings.alpn, self._subscriptions.take),
+            accounts=accounts,
+            fail_back=settings.fail_back,
+            sleep=sleep,
             clock=clock,
+        )
+        self._uplink = Uplink(self._servers, self, sleep=sleep, chance=chance, clock=clock)
+        self._kept = Kept()
+        self._sleep = sleep
+        self._on_session: list[Callable[[], None]] = []
+        self._draining = asyncio.Event()
+        self._warned: set[str] = set()
+        self._about: dict[str, object] = {"component": f"brokers.{name}"}
+        self._trouble = Trouble(
+            _log, "broker not connected", "broker connected again", extra=self._about, clock=clock
         )
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        link, self._link = self._link, None
-        self._connected.clear()
-        if link is not None:
-            link.on_lost = lambda _: None
-            last = [*self._kept.open, (self._login.status_topic, b"offline")]
-            await link.leave(last, GOODBYE_GRACE)
+        await self._uplink.leave([*self._kept.open, *self.goodbye()])
+        self.vitals.disconnected()
         self.health.stopped()
 
     def drain(self) -> None:
@@ -122,13 +106,36 @@ class Connection:
 
     async def ready(self) -> None:
         """Wait until messages can be published."""
-        await self._connected.wait()
+        await self._uplink.up.wait()
+
+    @property
+    def server(self) -> str:
+        """The server in use; empty without one."""
+        held = self._uplink.held
+        return held.place.at.text if held and self._uplink.up.is_set() else ""
 
     @property
     def largest(self) -> int:
         """The size of the largest packet that the broker takes, as far as is known."""
-        limit = self._ceiling.limit
-        return min(limit, self._link.window.largest) if self._link else limit
+        held = self._uplink.held
+        return min(held.place.ceiling.limit, held.link.window.largest) if held else LARGEST
+
+    def facts(self) -> dict[str, Any]:
+        """How the connection is, as the API serves it."""
+        held = self._uplink.held if self._uplink.up.is_set() else None
+        return (
+            self.vitals.as_json()
+            | self._servers.as_json(held)
+            | {
+                "retained": len(self._kept),
+                "subscriptions": [each.as_json() for each in self._subscriptions],
+                "warnings": self._warnings(held),
+            }
+        )
+
+    def reconnect(self) -> None:
+        """Make the connection anew, from the first server on, without waiting."""
+        self._uplink.reconnect()
 
     async def publish(
         self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False
@@ -144,10 +151,23 @@ class Connection:
         QoS 0 is taken when the socket has it. `Retryable` while there is no connection, when it is
         lost meanwhile, or for want of quota; `Rejected` with positions for what is refused.
         """
-        link = self._link
-        if link is None or not self._connected.is_set():
+        await self._uplink.still.wait()
+        held = self._uplink.held
+        if held is None or not self._uplink.up.is_set():
             raise Retryable(self.health.reason or f"broker {self.name}: not connected yet")
-        await self._published(link, messages, qos, retain=retain)
+        await self._published(held, messages, qos, retain=retain)
+
+    async def _published(
+        self, held: Held, messages: Sequence[Message], qos: int, *, retain: bool
+    ) -> None:
+        flight = held.link.publish(messages, qos, retain=retain)
+        try:
+            await flight.done
+        except DeliveryError as exc:
+            self.health.counters["refused"] += isinstance(exc, Rejected) and len(flight.refused)
+            raise
+        self.health.counters["published"] += len(messages)
+        held.place.ceiling.passed(flight.largest)
 
     def keep(self, topic: str, payload: bytes) -> None:
         """From now on this stands at a topic, retained; an empty payload removes it."""
@@ -181,21 +201,9 @@ class Connection:
         self._on_session.append(told)
         return lambda: self._on_session.remove(told)
 
-    async def _published(
-        self, link: Link, messages: Sequence[Message], qos: int, *, retain: bool
-    ) -> None:
-        flight = link.publish(messages, qos, retain=retain)
-        try:
-            await flight.done
-        except DeliveryError as exc:
-            self.health.counters["refused"] += isinstance(exc, Rejected) and len(flight.refused)
-            raise
-        self.health.counters["published"] += len(messages)
-        self._ceiling.passed(flight.largest)
-
     async def run(self) -> None:
         """Connect, and connect again, until cancelled or drained."""
-        works = [self._keep_up(), self._keep_retained(), self._draining.wait()]
+        works = [self._uplink.run(), self._keep_retained(), self._draining.wait()]
         tasks = [asyncio.create_task(work) for work in works]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -206,86 +214,60 @@ class Connection:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _keep_up(self) -> None:
-        failures = 0
-        while True:
-            since = self._clock()
-            connected = await self._try_servers()
-            lasted = self._clock() - since
-            self._cut_short = self._cut_short + 1 if connected and lasted < CUT_SHORT else 0
-            if connected and lasted >= STEADY:
-                failures = 0
-            delay = min(LONGEST_DELAY, FIRST_DELAY * 2 ** min(failures, 8))
-            failures += 1
-            await self._sleep(delay * (0.5 + self._chance() / 2))
+    # What the uplink asks: towline.broker.uplink.Owner
 
-    async def _try_servers(self) -> bool:
-        """Hold a connection to the first server that takes us until it is lost."""
-        for at in self._servers:
-            try:
-                link = await self._dialer.open(at, self._login)
-            except NotTaken as exc:
-                self._failed(str(exc))
-                if exc.away:
-                    self._ceilings[at].away()
-            else:
-                await self._hold(at, link)
-                return True
-        return False
-
-    async def _hold(self, at: Server, link: Link) -> None:
-        self._ceiling = self._ceilings[at]
-        link.window.largest = min(link.window.largest, self._ceiling.limit)
-        if link.closed.done():
-            self._failed(link.closed.result())
-            return
-        link.on_lost = self._lost
-        link.on_answer = self._answered
-        self._link = link
-        await self._announce(at, link)
-        await asyncio.shield(link.closed)
-        self._link = None
-        self._ceiling.hung_up(link.largest_cut_off, link.said_code)
-
-    def _lost(self, why: str) -> None:
-        self._connected.clear()
-        self._subscriptions.end()
-        if self._cut_short >= 2 and why == CONNECTION_LOST:
-            why = f"{why} again and again: another client may use the id {self._login.client_id}"
-        self._failed(why)
-
-    async def _announce(self, at: Server, link: Link) -> None:
+    async def greet(self, held: Held) -> bool:
+        """Say that we are here."""
+        held.link.on_answer = self._answered
         try:
-            online = [(self._login.status_topic, b"online")]
-            await self._published(link, online, 1, retain=True)
+            await self._published(held, [(self._status_topic, b"online")], 1, retain=True)
         except Retryable:
-            return
+            return False
         except Rejected as exc:
-            _log.warning(
-                "status not published",
-                extra={"component": f"brokers.{self.name}", "reason": str(exc)},
-            )
-        if link.closed.done():
-            return
-        self.server = at.text
+            _log.warning("status not published", extra={**self._about, "reason": str(exc)})
+        return True
+
+    def up(self, held: Held) -> None:
+        """Everything that a broker may have forgotten is due again."""
         self.health.counters["connected"] += 1
-        self._subscriptions.begin(link)
+        self.vitals.connected(version_5=held.link.version_5)
+        self._subscriptions.begin(held.link)
         self._kept.begin()
-        self._connected.set()
-        for told in self._on_session:
-            told()
         self.health.up()
         self._trouble.over()
-        _log.debug(
-            "broker connected", extra={"component": f"brokers.{self.name}", "server": at.text}
-        )
+        for warning in self._warnings(held):
+            if warning not in self._warned:
+                self._warned.add(warning)
+                _log.warning(warning, extra=self._about)
+        _log.debug("broker connected", extra={**self._about, "server": held.place.at.text})
+        for told in self._on_session:
+            told()
+
+    def down(self) -> None:
+        """Nobody hears anything until the next link."""
+        self._subscriptions.end()
+        self.vitals.disconnected()
+
+    def goodbye(self) -> list[Message]:
+        """We are no longer here."""
+        return [(self._status_topic, b"offline")]
+
+    def failed(self, reason: str, *, taken_over: bool = False) -> None:
+        """Say so, and that somebody else may use our client id."""
+        if taken_over:
+            self.health.counters["taken_over"] += 1
+            name = self._servers.login.client_id
+            reason = f"{reason}: another client may use the id {name}"
+        self.health.degraded(f"broker {self.name}: {reason}")
+        self._trouble.happened(reason)
+
+    def _warnings(self, held: Held | None) -> list[str]:
+        found = [] if self.settings.tls.verify else [UNVERIFIED]
+        return [*found, UNTOLD] if held and not held.link.version_5 else found
 
     def _answered(self, number: int, code: int) -> None:
         if refused := self._subscriptions.answered(number, code):
-            _log.warning(
-                "subscription refused",
-                extra={"component": f"brokers.{self.name}", "reason": refused},
-            )
+            _log.warning("subscription refused", extra={**self._about, "reason": refused})
 
     async def _keep_retained(self) -> None:
         """Bring to the broker what should stand there."""
@@ -298,12 +280,5 @@ class Connection:
                 await self._sleep(FIRST_DELAY)
                 continue
             except Rejected as exc:
-                _log.warning(
-                    "retained topics refused",
-                    extra={"component": f"brokers.{self.name}", "reason": str(exc)},
-                )
+                _log.warning("retained topics refused", extra={**self._about, "reason": str(exc)})
             self._kept.arrived(due)
-
-    def _failed(self, reason: str) -> None:
-        self.health.degraded(f"broker {self.name}: {reason}")
-        self._trouble.happened(reason)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import ssl
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from towline.broker.incoming import Incoming
 from towline.broker.link import Link, Refused
+from towline.broker.login import Login
 from towline.broker.reasons import WRONG_VERSION, network_reason
 from towline.broker.server import Server
-from towline.broker.session import Login
 from towline.broker.window import Mids
+from towline.tls import Credentials
 
 ANSWER_TIMEOUT: Final = 10.0
 
@@ -38,9 +40,17 @@ class Dialer:
     `on_message` gets what comes over any of them, from the first packet on.
     """
 
-    def __init__(self, version: str, mids: Mids, on_message: Callable[[Incoming], None]) -> None:
+    def __init__(
+        self,
+        version: str,
+        credentials: Credentials,
+        alpn: Sequence[str] = (),
+        on_message: Callable[[Incoming], None] = Incoming.acknowledge,
+    ) -> None:
+        self.mids = Mids()
         self._version = version
-        self._mids = mids
+        self._credentials = credentials
+        self._alpn = list(alpn)
         self._on_message = on_message
         self._old: set[Server] = set()
 
@@ -56,6 +66,15 @@ class Dialer:
             if exc.certain:
                 self._old.add(at)
             return await self._attempt(at, login, version_5=False)
+
+    async def context(self, at: Server) -> ssl.SSLContext | None:
+        """What TLS needs at a server, or None without it; `OSError` for a file at fault."""
+        if not at.tls:
+            return None
+        context = await self._credentials.context()
+        if self._alpn:
+            context.set_alpn_protocols(self._alpn)
+        return context
 
     async def _attempt(self, at: Server, login: Login, *, version_5: bool) -> Link:
         try:
@@ -73,15 +92,33 @@ class Dialer:
             raise NotTaken(network_reason(exc), away=True) from exc
 
     async def _open(self, at: Server, login: Login, *, version_5: bool) -> Link:
-        link = Link(login, self._mids, version_5=version_5)
+        link = Link(login, self.mids, version_5=version_5)
         link.on_message = self._on_message
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT):
-                await asyncio.get_running_loop().create_connection(
-                    lambda: link, at.host, at.port, ssl=at.ssl_context(), happy_eyeballs_delay=0.25
-                )
+                await self._reach(at, link)
                 await link.accepted
         except BaseException:
             link.close("given up")
             raise
         return link
+
+    async def _reach(self, at: Server, link: Link) -> None:
+        """A way to the server with the link at our end of it."""
+        loop = asyncio.get_running_loop()
+        context = await self.context(at)
+        if not at.web:
+            await loop.create_connection(
+                lambda: link, at.host, at.port, ssl=context, happy_eyeballs_delay=0.25
+            )
+            return
+        from towline.broker.websocket import WebSocket  # few brokers are reached like that
+
+        transport, socket = await loop.create_connection(
+            lambda: WebSocket(at, link), at.host, at.port, ssl=context, happy_eyeballs_delay=0.25
+        )
+        try:
+            await socket.opened
+        except BaseException:
+            transport.abort()
+            raise

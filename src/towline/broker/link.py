@@ -16,9 +16,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from towline.broker.incoming import Incoming
+from towline.broker.login import Login
 from towline.broker.packets import (
     CONNACK,
     LARGEST,
+    PINGREQ,
+    PINGRESP,
     PUBACK,
     PUBCOMP,
     PUBREC,
@@ -28,11 +31,16 @@ from towline.broker.packets import (
     packet_end,
 )
 from towline.broker.reasons import reason
-from towline.broker.session import LARGEST_IN, Login, Session
+from towline.broker.session import LARGEST_IN, Session
 from towline.broker.window import MOST, Flight, Message, Mids, Window
 
 TICK: Final = 1.0
 CONNECTION_LOST: Final = "connection lost"
+NO_ANSWER: Final = "no answer from the broker"
+PING_EVERY: Final = 15.0
+PING_PATIENCE: Final = 15.0
+"""Together with `PING_EVERY` the longest that a half-open link goes unnoticed, in seconds."""
+
 USER_TIMEOUT_MS: Final = 20_000
 
 
@@ -52,7 +60,7 @@ class Link(asyncio.Protocol):
     the size of the largest unanswered message when the server closed it, `said_code` why if it
     said so. `on_lost` is told the reason at once, before anyone whose messages are lost can wake;
     `on_message` and `on_answer` get what comes for subscribers. `session_kept`: the server had a
-    session of ours.
+    session of ours. `latency` is the last ping's way there and back in seconds.
     """
 
     def __init__(self, login: Login, mids: Mids, *, version_5: bool) -> None:
@@ -68,7 +76,7 @@ class Link(asyncio.Protocol):
         self.session_kept = False
         self._max_qos = 2
         self._can_retain = True
-        self._login = login
+        self.login = login
         self._session = Session(login, self, version_5=version_5)
         self._transport: asyncio.Transport | None = None
         self._sock: Any = None
@@ -77,6 +85,10 @@ class Link(asyncio.Protocol):
         self._rest = b""
         self._heard = time.monotonic()
         self._tick: asyncio.TimerHandle | None = None
+        self._next_ping = self._heard
+        self._pinged = 0.0
+        self.latency: float | None = None
+        self.version_5 = version_5
 
     def publish(self, messages: Sequence[Message], qos: int, *, retain: bool) -> Flight:
         """Offer messages and write what the window allows."""
@@ -95,12 +107,14 @@ class Link(asyncio.Protocol):
 
     async def leave(self, last: Sequence[Message], grace: float) -> None:
         """Publish a last word, retained, and disconnect; the server closes when it has read it."""
-        if self.accepted.done() and not self.closed.done():
-            self.publish(last, 1, retain=True).done.add_done_callback(_look_at)
-            self._session.disconnect()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(self.closed), grace)
-        self.close("stopped")
+        try:
+            if self.accepted.done() and not self.closed.done():
+                self.publish(last, 1, retain=True).done.add_done_callback(_look_at)
+                self._session.disconnect()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(asyncio.shield(self.closed), grace)
+        finally:
+            self.close("stopped")
 
     def subscribe(self, topic_filter: str, qos: int, number: int, *, retained: bool) -> int:
         """Ask for a filter's messages; the number that its answer will bear."""
@@ -146,7 +160,7 @@ class Link(asyncio.Protocol):
         if self.said_code:
             why = f"closed by the broker: {reason(self.said_code)}"
         self.on_lost(why)
-        self.window.lose(f"broker {self._login.broker}: {why}")
+        self.window.lose(f"broker {self.login.broker}: {why}")
         self._decline(ConnectionAbortedError(why))
         if not self.closed.done():
             self.closed.set_result(why)
@@ -224,6 +238,8 @@ class Link(asyncio.Protocol):
             answer = self.window.acknowledge(command, *acknowledged(packet))
             if answer:
                 self.write(answer)
+        elif command == PINGRESP:
+            self.latency, self._pinged = time.monotonic() - self._pinged, 0.0
         elif command != CONNACK or self._welcome(packet):
             self._session.take(packet)
 
@@ -257,10 +273,19 @@ class Link(asyncio.Protocol):
 
     def _every_tick(self) -> None:
         self._tick = self._loop.call_later(TICK, self._every_tick)
-        if self.window.unanswered and time.monotonic() - self._heard > self._login.patience:
-            self.close("no answer from the broker")
+        if self.window.unanswered and time.monotonic() - self._heard > self.login.patience:
+            self.close(NO_ANSWER)
         else:
-            self._session.tick()
+            self._ping()
+
+    def _ping(self) -> None:
+        """Ask for a sign of life, and give up who owes one: half-open links tell nothing."""
+        now = time.monotonic()
+        if self._pinged and now - self._pinged > PING_PATIENCE:
+            self.close(NO_ANSWER)
+        elif not self._pinged and now - self._next_ping >= 0 and self.accepted.done():
+            self._pinged, self._next_ping = now, now + min(PING_EVERY, self.login.keep_alive / 2)
+            self.write(PINGREQ)
 
 
 def _look_at(done: asyncio.Future[None]) -> None:

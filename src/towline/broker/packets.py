@@ -19,6 +19,8 @@ PUBACK: Final = 0x40
 PUBREC: Final = 0x50
 PUBREL: Final = 0x62
 PUBCOMP: Final = 0x70
+PINGREQ: Final = b"\xc0\0"
+PINGRESP: Final = 0xD0
 
 LARGEST: Final = 268_435_455 + 5
 """The largest packet that MQTT's length can say, with its head."""

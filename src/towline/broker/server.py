@@ -1,24 +1,35 @@
-"""Where a broker listens, and who we are there."""
+"""Where a broker listens."""
 
 from __future__ import annotations
 
-import ssl
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from towline.config.settings import Broker
+from towline.broker.login import client_id
+from towline.config.brokers import ENCRYPTED, PORTS, Broker
 
-_PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
+DEFAULT_PATH: Final = "/mqtt"
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One address of a broker; `tls` verifies against the system's authorities."""
+    """One address of a broker; `path` counts for WebSocket."""
 
+    scheme: str
     host: str
     port: int
-    tls: bool
+    path: str = ""
+
+    @property
+    def tls(self) -> bool:
+        """Whether it speaks TLS."""
+        return self.scheme in ENCRYPTED
+
+    @property
+    def web(self) -> bool:
+        """Whether it speaks MQTT inside of a WebSocket."""
+        return self.scheme.startswith("ws")
 
     @property
     def text(self) -> str:
@@ -26,24 +37,25 @@ class Server:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
 
-    def ssl_context(self) -> ssl.SSLContext | None:
-        """What TLS needs, or None without it."""
-        return ssl.create_default_context() if self.tls else None
+    @property
+    def url(self) -> str:
+        """The address with its scheme and path."""
+        return f"{self.scheme}://{self.text}{self.path}"
 
 
 def server(url: str) -> Server:
-    """The server of `mqtt://host:port` or `mqtts://host:port`; `ValueError` for anything else."""
+    """The server of `mqtt://host:port` and its like; `ValueError` for anything else."""
     parts = urlsplit(url)
-    if parts.scheme not in _PORTS:
-        raise ValueError(f"expected mqtt:// or mqtts://, got {url!r}")
-    if not parts.hostname or parts.username or parts.path.strip("/") or parts.query:
+    if parts.scheme not in PORTS:
+        raise ValueError(f"expected one of {', '.join(PORTS)}, got {url!r}")
+    path = parts.path.rstrip("/")
+    if not parts.hostname or parts.username or parts.query:
         raise ValueError(f"expected {parts.scheme}://host:port, got {parts.scheme}://...")
-    return Server(parts.hostname, parts.port or _PORTS[parts.scheme], parts.scheme == "mqtts")
-
-
-def client_id(settings: Broker, device: str) -> str:
-    """The client id of a device's connection."""
-    return settings.client_id.replace("{device}", device)
+    if parts.scheme.startswith("ws"):
+        path = path or DEFAULT_PATH
+    elif path:
+        raise ValueError(f"expected {parts.scheme}://host:port without a path")
+    return Server(parts.scheme, parts.hostname, parts.port or PORTS[parts.scheme], path)
 
 
 def claims(settings: Broker, device: str) -> frozenset[str]:

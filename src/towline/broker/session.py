@@ -8,7 +8,6 @@ acknowledgement; here it gets a stand-in whose bytes another one carries.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
@@ -19,34 +18,13 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from towline.broker.incoming import Incoming
-
-SESSION_EXPIRY: Final = 24 * 3600
-"""Seconds that a broker keeps our session while we are away."""
+from towline.broker.login import Login
 
 MOST_UNACKNOWLEDGED: Final = 256
 """Messages of QoS 1 and 2 that a broker of MQTT 5 may send us before we acknowledge one."""
 
 LARGEST_IN: Final = 16 * 1024 * 1024
 _NEVER_RETAINED: Final = 2
-_KEEP_ALIVE_TIMEOUT: Final = 0x8D
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Login:
-    """What a CONNECT says, the broker's name with us, and our patience with it.
-
-    `patience` is how many seconds an acknowledgement may take: the kernel of a server that has
-    stopped still takes our bytes.
-    """
-
-    broker: str
-    client_id: str
-    username: str = field(repr=False)
-    password: str = field(repr=False)
-    keep_alive: int
-    clean_session: bool
-    status_topic: str
-    patience: float
 
 
 class Wire(Protocol):
@@ -130,7 +108,7 @@ class Session:
         properties.ReceiveMaximum = MOST_UNACKNOWLEDGED
         properties.MaximumPacketSize = LARGEST_IN
         if not login.clean_session:
-            properties.SessionExpiryInterval = SESSION_EXPIRY
+            properties.SessionExpiryInterval = login.expiry
         self._paho.connect(
             "broker",  # paho wants a name; the connection is there already
             keepalive=login.keep_alive,
@@ -142,10 +120,6 @@ class Session:
         """Read one whole packet."""
         self._pipe.fill(packet)
         self._paho.loop_read()
-
-    def tick(self) -> None:
-        """Send pings and look for missing answers; about once a second."""
-        self._paho.loop_misc()
 
     def disconnect(self) -> None:
         """Send a DISCONNECT: the server then forgets our last will."""
@@ -183,7 +157,9 @@ class Session:
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
         client.on_subscribe = self._on_subscribe
-        client.will_set(login.status_topic, b"offline", qos=1, retain=True)
+        if login.will:
+            will = login.will
+            client.will_set(will.topic, will.payload.encode(), will.qos, will.retain)
         if login.username:
             client.username_pw_set(login.username, login.password or None)
         return client
@@ -210,8 +186,6 @@ class Session:
     ) -> None:
         if flags.is_disconnect_packet_from_server:
             self._wire.dismissed(code.value)
-        elif code.value == _KEEP_ALIVE_TIMEOUT:
-            self._wire.ended("no answer from the broker")
         elif not self._leaving:
             self._wire.ended("the broker broke the protocol")
 

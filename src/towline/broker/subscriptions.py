@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from towline.broker.filters import fault, identifier, matches
 from towline.broker.incoming import Incoming
@@ -46,11 +46,23 @@ class Subscription:
         self.refused = ""
         self.counters: Counter[str] = Counter()
 
+    def as_json(self) -> dict[str, Any]:
+        """For the status."""
+        return {
+            "topic": self.filter,
+            "granted": self.granted,
+            "refused": self.refused or None,
+            "received": self.counters["received"],
+        }
+
 
 class Subscriptions:
-    """The table of listeners. A filter is asked for once, however many listen to it."""
+    """The table of listeners. A filter is asked for once, however many listen to it.
 
-    def __init__(self) -> None:
+    Counted are messages `received` and those that nobody wanted any more, `unwanted`.
+    """
+
+    def __init__(self, counters: Counter[str]) -> None:
         self._all: list[Subscription] = []
         self._line: Line | None = None
         self._asked: dict[int, str] = {}
@@ -59,7 +71,7 @@ class Subscriptions:
         self._early: deque[Incoming] = deque()
         self._grace: asyncio.TimerHandle | None = None
         self._settled = False
-        self.counters: Counter[str] = Counter()
+        self._counters = counters
 
     def __iter__(self) -> Iterator[Subscription]:
         return iter(self._all)
@@ -124,7 +136,7 @@ class Subscriptions:
         if not found:
             self._unclaimed(message)
             return
-        self.counters["received"] += 1
+        self._counters["received"] += 1
         wanted = [each for each in found if each.retained or not message.retained]
         later = sum(each.acknowledges for each in wanted)
         message.hold(later or 1)
@@ -140,7 +152,7 @@ class Subscriptions:
         if not self._settled and message.qos and len(self._early) < MOST_EARLY:
             self._early.append(message)
         else:
-            self.counters["unwanted"] += 1
+            self._counters["unwanted"] += 1
             message.acknowledge()
 
     def _settle(self) -> None:

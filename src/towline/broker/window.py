@@ -123,6 +123,11 @@ class Window:
         """Messages written and not yet acknowledged."""
         return len(self._flying)
 
+    async def empty(self) -> None:
+        """Wait until nothing that was offered is open."""
+        while flights := {flight for flight, _ in self._flying.values()} | {*self._waiting}:
+            await asyncio.wait({flight.done for flight in flights})
+
     def offer(self, messages: Sequence[Message], qos: int, retain: bool) -> Flight:
         """Line messages up for `packets`; what is too large for the broker is refused unsent."""
         sending = []

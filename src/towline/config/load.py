@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+from towline.config import brokers
 from towline.config.compound import checked
 from towline.config.crosscheck import crosscheck
 from towline.config.doubts import doubtful
@@ -74,7 +75,11 @@ def load(
     faults += crosscheck(data, found, sources, backends)
     faults = [fault for fault in faults if not is_unread(data, fault.path)]
     problems += [placed(tree, names, data, fault) for fault in faults[:MOST_PROBLEMS]]
-    doubts = islice(doubtful(found or {}, sources, backends, disk_size), MOST_PROBLEMS)
+    sound = found or {}
+    odd = chain(
+        brokers.doubts(sound.get("brokers", {})), doubtful(sound, sources, backends, disk_size)
+    )
+    doubts = islice(odd, MOST_PROBLEMS)
     for warning in sorted((placed(tree, names, data, each) for each in doubts), key=_order):
         note(warning)
     if problems:

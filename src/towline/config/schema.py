@@ -8,23 +8,20 @@ from typing import Any, Final
 import voluptuous as vol
 
 from towline.config.alerts import ALERTS
+from towline.config.brokers import BROKER
 from towline.config.compound import ByType, Into, Listing, Mapping, Named
 from towline.config.faults import Fault, expected
 from towline.config.fields import (
-    HOST,
     PATTERNS,
     boolean,
     compile_regex,
-    discreet_text,
     duration,
     listen,
     name,
     one_of,
     plain,
-    secret,
     shell_patterns,
     some_text,
-    template,
     text,
 )
 from towline.config.git import SCHEMA as GIT
@@ -33,7 +30,6 @@ from towline.config.match import match
 from towline.config.replacement import filler
 from towline.config.settings import (
     Api,
-    Broker,
     Device,
     Entry,
     Pipeline,
@@ -51,10 +47,8 @@ RESTART: Final = frozenset({"store.path", "store.persist", "git"})
 """Keys that count from the next start on."""
 
 SCOPES: Final = ("read", "operate", "admin")
-_PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
 
 _DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-_SERVER = re.compile(rf"([A-Za-z]+)://({HOST})(?::(\d{{1,5}}))?/?", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 
@@ -123,40 +117,6 @@ def _redaction(value: Any) -> str | Redaction:
     return str(_GROUP(value))
 
 
-@shaped(words(rf"[Mm][Qq][Tt][Tt][Ss]?://(?:{HOST})(?::\d{{1,5}})?/?|{SECRET_NAME}"))
-def _server(value: Any) -> str:
-    """`mqtt://host:port` or `mqtts://host:port`, the port filled in."""
-    found = _SERVER.fullmatch(value) if isinstance(value, str) else None
-    if not found:
-        hint = ""
-        if isinstance(value, str) and "@" in value:
-            hint = "user and password have keys of their own: username, password"
-            raise Fault("wrong_value", "expected mqtt://host:port", hint=hint)
-        raise expected("mqtt://host:port or mqtts://host:port", value)
-    scheme, host, port = found[1].lower(), found[2], found[3]
-    if scheme not in _PORTS:
-        wanted = f"{scheme}:// is not supported; expected mqtt:// or mqtts://"
-        raise Fault("wrong_value", wanted, word=scheme, known=_PORTS)
-    number = int(port) if port else _PORTS[scheme]
-    if not 0 < number <= 65535:
-        raise Fault("wrong_value", f"expected a port from 1 to 65535, not {number}")
-    return f"{scheme}://{host}:{number}"
-
-
-@shaped(words(r"\d{1,9}(?:\.\d{1,6})? ?(?:ms|s|m|h|d)"))
-def _keep_alive(value: Any) -> float:
-    seconds = duration(value)
-    if not 5 <= seconds <= 65535:
-        raise expected("a duration from 5s to 18h", value)
-    return seconds
-
-
-def _broker(**keys: Any) -> Broker:
-    if keys["password"] and not keys["username"]:
-        raise Fault("missing_key", "a password needs a username", path=["password"])
-    return Broker(**keys)
-
-
 @shaped(PATTERNS)
 def _backend_names(value: Any) -> tuple[str, ...]:
     return tuple(name(item) for item in shell_patterns(value))
@@ -189,20 +149,6 @@ _PIPELINE = Into(
         }
     ),
     Pipeline,
-)
-_BROKER = Into(
-    Mapping(
-        {
-            vol.Required("servers"): Listing(_server, least=1, most=16),
-            vol.Optional("username", default=""): discreet_text,
-            vol.Optional("password", default=""): secret,
-            vol.Optional("client_id", default="towline-{device}"): template("device"),
-            vol.Optional("keep_alive", default="60s"): _keep_alive,
-            vol.Optional("clean_session", default=False): boolean,
-            vol.Optional("version", default="auto"): one_of("auto", "3.1.1", "5"),
-        }
-    ),
-    _broker,
 )
 _ROUTE = Into(
     Mapping(
@@ -237,7 +183,7 @@ def schema(sources: Kinds, backends: Kinds) -> Mapping:
             vol.Optional("sources", default=DEFAULT_SOURCES): Named(_entry(sources)),
             vol.Optional("pipeline", default=dict): _PIPELINE,
             vol.Optional("store", default=dict): STORE,
-            vol.Optional("brokers", default=dict): Named(_BROKER),
+            vol.Optional("brokers", default=dict): Named(BROKER),
             vol.Optional("backends", default=dict): Named(_entry(backends)),
             vol.Optional("routes", default=list): Listing(_ROUTE),
             vol.Optional("alerts", default=dict): ALERTS,

@@ -15,6 +15,7 @@ from towline.errors import Problem
 
 if TYPE_CHECKING:
     from towline.config.alerts import Alert
+    from towline.config.brokers import Broker
     from towline.config.git import GitSettings
 
 
@@ -143,19 +144,6 @@ class Upkeep:
     def longest_age(self) -> float:
         """How old any record may grow."""
         return max([self.max_age, *(rule.max_age for rule in self.rules)])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Broker:
-    """A named MQTT connection. `servers` are `mqtt://host:port` in order of preference."""
-
-    servers: tuple[str, ...]
-    username: str
-    password: Secret
-    client_id: str
-    keep_alive: float
-    clean_session: bool
-    version: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,8 @@ class Tls:
     verify: bool
 
 
-def _tls(**keys: Any) -> Tls:
+def made(**keys: Any) -> Tls:
+    """Settings of these keys; `Fault` where one does not go with another."""
     if keys["key"] and not keys["cert"]:
         raise Fault("missing_key", "a key needs the certificate it belongs to", path=["key"])
     if keys["ca"] and not keys["verify"]:
@@ -34,17 +35,13 @@ def _tls(**keys: Any) -> Tls:
     return Tls(**keys)
 
 
-TLS: Final = Into(
-    Mapping(
-        {
-            vol.Optional("ca", default=""): text,
-            vol.Optional("cert", default=""): text,
-            vol.Optional("key", default=""): secret,
-            vol.Optional("verify", default=True): boolean,
-        }
-    ),
-    _tls,
-)
+KEYS: Final[dict[Any, Any]] = {
+    vol.Optional("ca", default=""): text,
+    vol.Optional("cert", default=""): text,
+    vol.Optional("key", default=""): secret,
+    vol.Optional("verify", default=True): boolean,
+}
+TLS: Final = Into(Mapping(KEYS), made)
 """Checks the mapping below `tls:` of a server."""
 
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from towline.alerts.opening import watched
 from towline.broker.server import claims as broker_claims
+from towline.config.brokers import Broker
 from towline.config.kinds import Kinds
-from towline.config.settings import Broker, Device, Entry, Settings
+from towline.config.settings import Device, Entry, Settings
 from towline.runtime.diff import Spec, Specs
 
 FIRST, SECOND, LAST = range(3)

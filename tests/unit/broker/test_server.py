@@ -6,9 +6,12 @@ import ssl
 
 import pytest
 
+from towline.broker.login import client_id
 from towline.broker.reasons import network_reason, reason
-from towline.broker.server import Server, claims, client_id, server
-from towline.config.settings import Broker, Secret
+from towline.broker.server import Server, claims, server
+from towline.config.brokers import Broker
+from towline.config.settings import Secret
+from towline.config.tls import Tls
 
 
 def settings(**members: object) -> Broker:
@@ -19,7 +22,12 @@ def settings(**members: object) -> Broker:
         "client_id": "towline-{device}",
         "keep_alive": 60.0,
         "clean_session": False,
+        "session_expiry": 86400.0,
         "version": "auto",
+        "fail_back": 60.0,
+        "tls": Tls(ca="", cert="", key=Secret(""), verify=True),
+        "alpn": (),
+        "will": None,
     }
     return Broker(**{**given, **members})  # type: ignore[arg-type]
 
@@ -27,9 +35,9 @@ def settings(**members: object) -> Broker:
 @pytest.mark.parametrize(
     ("url", "expected"),
     [
-        ("mqtt://broker", Server("broker", 1883, tls=False)),
-        ("mqtts://broker", Server("broker", 8883, tls=True)),
-        ("mqtt://[::1]:1884", Server("::1", 1884, tls=False)),
+        ("mqtt://broker", Server("mqtt", "broker", 1883)),
+        ("mqtts://broker", Server("mqtts", "broker", 8883)),
+        ("mqtt://[::1]:1884", Server("mqtt", "::1", 1884)),
     ],
 )
 def test_a_server_has_the_usual_port_unless_it_says_another(url: str, expected: Server) -> None:
