@@ -75,9 +75,11 @@ def run(
     import asyncio
 
     from towline.config.environment import Overrides
+    from towline.cores import forbid_cores
     from towline.own_log import begin_logging
     from towline.runtime.configuration import Options
 
+    forbid_cores()
     begin_logging(log_level, log_format)
     options = Options(
         file=config or (DEFAULT_FILE if DEFAULT_FILE.exists() else None),

@@ -61,6 +61,12 @@ def test_a_data_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> 
     assert said == f"towline: cannot use the data folder {tmp_path}/data: File exists\n"
 
 
+def test_a_crash_leaves_no_image_of_the_secrets_in_memory(tmp_path: Path) -> None:
+    with running(tmp_path) as run:
+        limits = Path(f"/proc/{run.process.pid}/limits").read_text()
+        assert re.search(r"Max core file size +0 +0 ", limits)
+
+
 def test_a_wrong_option_is_told_of_the_option(tmp_path: Path) -> None:
     found = towline("run", "--listen", "nowhere", folder=tmp_path)
     assert found.returncode == 1

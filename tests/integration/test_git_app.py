@@ -16,6 +16,8 @@ from tests.real.broker import Broker, free_port
 from tests.real.until import auntil
 from towline.errors import ConfigError, EditError
 
+FLEET = Path(__file__).parents[2] / "config" / "examples" / "fleet"
+
 
 def followed(broker: Broker, topic: str) -> str:
     return f"""version: 1
@@ -184,6 +186,20 @@ async def test_the_configuration_cannot_be_put_and_git_not_changed_while_it_is_f
         with pytest.raises(ConfigError) as changed:
             await towline.reload()
         assert [problem.code for problem in changed.value.problems] == ["restart_required"]
+
+
+async def test_a_device_of_the_example_fleet_runs_on_it(
+    bootstrap: Path, repository: Repository, tmp_path: Path
+) -> None:
+    bootstrap.write_text(bootstrap.read_text().replace("id: pi", "id: hall-pi"))
+    secrets = bootstrap.with_name("secrets.yaml")
+    secrets.write_bytes((FLEET / "secrets.example.yaml").read_bytes())
+    files = [path for path in FLEET.rglob("*") if path.is_file()]
+    tip = repository.commit({str(path.relative_to(FLEET)): path.read_bytes() for path in files})
+    async with running(bootstrap, tmp_path / "data") as towline:
+        await in_force(towline, tip)
+        assert towline.device.name == "Pi in the hall"
+        assert {"brokers.hub", "backends.mqtt"} <= towline.parts().keys()
 
 
 async def test_what_happens_to_a_branch_is_shown_in_words(

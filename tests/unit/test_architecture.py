@@ -17,6 +17,7 @@ STORED = CORE | {"store", "tls"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "record": set(),
+    "cores": set(),
     "status": set(),
     "trouble": set(),
     "ports": {"record"},

@@ -112,7 +112,8 @@ class Link(asyncio.Protocol):
                 self.publish(last, 1, retain=True).done.add_done_callback(_look_at)
                 self._session.disconnect()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(asyncio.shield(self.closed), grace)
+                    async with asyncio.timeout(grace):
+                        await asyncio.shield(self.closed)
         finally:
             self.close("stopped")
 

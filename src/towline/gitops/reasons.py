@@ -27,6 +27,7 @@ _WORDS: Final[tuple[tuple[str, str], ...]] = (
     ("network is unreachable", "network is unreachable"),
     ("timed out", "no answer in time"),
     ("operation too slow", "no answer in time"),
+    ("problem with the ssl ca cert", "the file of ca cannot be read, or holds no certificate"),
     ("certificate verify locations", "the file of ca cannot be read, or holds no certificate"),
     ("certificate", "the server's certificate is not trusted"),
     ("no space left on device", "no space left on device"),

@@ -188,7 +188,8 @@ class Reloader:
 
     async def _rest(self, seconds: float) -> None:
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._hurry.wait(), seconds)
+            async with asyncio.timeout(seconds):  # wait_for of 3.11 may swallow a cancellation
+                await self._hurry.wait()
 
     def _told(self, outcome: Outcome, actor: str) -> Outcome:
         self._owner.tell(outcome, actor)

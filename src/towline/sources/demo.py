@@ -197,7 +197,8 @@ async def _end(process: Process, grace: float) -> None:
     with suppress(ProcessLookupError):
         process.terminate()
     try:
-        await asyncio.wait_for(process.wait(), grace)
+        async with asyncio.timeout(grace):
+            await process.wait()
     except TimeoutError:
         process.kill()
         await process.wait()

@@ -1,4 +1,4 @@
-"""The example of a fleet: its CI job finds it valid, and finds what is not."""
+"""The example of a fleet: its CI job, run for real, finds it sound, and finds what is not."""
 
 from __future__ import annotations
 
@@ -53,7 +53,38 @@ def test_the_job_finds_a_mistake_in_any_device(fleet: Path) -> None:
     done = run(fleet)
     assert done.returncode == 1
     assert "devices/hall-pi.yaml" in done.stdout
-    assert "line=11" in done.stdout
+    assert "line=13" in done.stdout
+
+
+def test_the_job_finds_a_mistake_in_what_devices_share(fleet: Path) -> None:
+    (fleet / "shared" / "hub.yaml").write_text("servers: [mqtt://hub.example]\nuser: fleet\n")
+    done = run(fleet)
+    assert done.returncode == 1
+    assert "file=shared/hub.yaml,line=2,col=1" in done.stdout
+    assert "username" in done.stdout
+
+
+def test_the_job_finds_a_line_that_goes_elsewhere_than_it_should(fleet: Path) -> None:
+    file = fleet / "devices" / "hall-pi.yaml"
+    file.write_text(file.read_text().replace("min_level: warn", "min_level: error"))
+    done = run(fleet)
+    assert done.returncode == 1
+    assert "devices/hall-pi.yaml" in done.stdout
+    assert "a warning goes to the hub" in done.stdout
+
+
+def test_the_job_finds_a_pipeline_that_lets_a_secret_out(fleet: Path) -> None:
+    (fleet / "shared" / "pipeline.yaml").write_text("redact: [emails]\n")
+    done = run(fleet)
+    assert done.returncode == 1
+    assert "a password stays here whatever happens" in done.stdout
+
+
+def test_every_device_has_tests_and_shares_what_is_the_same() -> None:
+    for file in (FLEET / "devices").glob("*.yaml"):
+        text = file.read_text()
+        assert "tests:" in text
+        assert "!include ../shared/" in text
 
 
 def test_a_devices_file_is_named_as_its_id() -> None:
