@@ -4,6 +4,7 @@ TowlineError
 ├── ConfigError            the author of a file can mend it
 ├── EditError              a file cannot be edited as asked
 ├── QueryError             the asker of a query can mend it
+├── Overloaded             too much is asked at once: come again, or ask for less
 ├── StoreError             the data folder cannot be used
 ├── StartError             a component could not open what it needs
 ├── RestoreError           a roll-back failed: the process must end
@@ -73,6 +74,14 @@ class EditError(TowlineError):
 
 class QueryError(TowlineError):
     """A query, filter or pattern that cannot be understood."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class Overloaded(TowlineError):
+    """More is asked than can be answered in time; `code` says whether of all or of this one."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from tests.bench import collect, latency, memory, mqtt, startup, steady, way
+from tests.bench import collect, latency, memory, mqtt, queries, startup, steady, way
 from tests.bench.ground import QUICK, Ground, Size, Unavailable
 from tests.bench.table import Table
 from tests.real.process import NotStarted
@@ -36,6 +36,7 @@ BENCHES: Final[Mapping[str, Bench]] = {
     "latency": latency.tables,
     "steady": steady.tables,
     "collect": collect.tables,
+    "queries": queries.tables,
     "mqtt": _mqtt,
 }
 QUICKLY: Final = tuple(name for name in BENCHES if name != "mqtt")
@@ -71,7 +72,12 @@ def _run(name: str, ground: Ground) -> None:
 
 def _size(asked: argparse.Namespace) -> Size:
     size = QUICK if asked.quick else Size()
-    given = {"lines": asked.lines, "rounds": asked.rounds, "seconds": asked.seconds}
+    given = {
+        "lines": asked.lines,
+        "records": asked.records,
+        "rounds": asked.rounds,
+        "seconds": asked.seconds,
+    }
     return replace(size, **{key: value for key, value in given.items() if value})
 
 
@@ -91,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("names", nargs="*", choices=[[], *BENCHES], metavar="NAME")
     parser.add_argument("--quick", action="store_true", help="less of everything, within 90 s")
     parser.add_argument("--lines", type=int, help="lines per run of `collect`")
+    parser.add_argument("--records", type=int, help="records in the store of `queries`")
     parser.add_argument("--rounds", type=int, help="rounds whose median is shown")
     parser.add_argument("--seconds", type=float, help="how long a steady load is measured")
     parser.epilog = f"NAME: {', '.join(BENCHES)}"

@@ -33,16 +33,17 @@ class Unavailable(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """How much is done: lines per run, rounds, seconds per steady load, containers, starts."""
+    """How much is done, and how often; `seconds` are those of a steady load."""
 
     lines: int = 300_000
+    records: int = 1_000_000
     rounds: int = 3
     seconds: float = 15.0
     containers: int = 50
     starts: int = 7
 
 
-QUICK: Final = Size(lines=100_000, rounds=1, seconds=4.0, containers=10, starts=3)
+QUICK: Final = Size(lines=100_000, records=200_000, rounds=1, seconds=4.0, containers=10, starts=3)
 
 
 @dataclass

@@ -21,7 +21,7 @@ from tests.real.broker import free_port
 from tests.real.process import Process
 from tests.real.until import until
 
-_CLEAN: Final = (
+CLEAN: Final = (
     *("TOWLINE_CONFIG", "TOWLINE_DATA", "TOWLINE_LISTEN", "LOG_DIR", "MQTT_BROKER", "MQTT_TOPIC"),
     *("MQTT_USERNAME", "MQTT_PASSWORD", "MQTT_BATCH", "MQTT_BATCH_INTERVAL"),
     "PYTHONDONTWRITEBYTECODE",  # compiling at every start takes twice the time and 10 MB
@@ -40,7 +40,7 @@ class Running:
         self.data.mkdir()
         config = ground.folder / f"{name}.yaml"
         config.write_text("version: 1\n")
-        env = dict.fromkeys(_CLEAN, "") | {"DOCKER_HOST": ground.engine.host}
+        env = dict.fromkeys(CLEAN, "") | {"DOCKER_HOST": ground.engine.host}
         if mqtt is not None:
             env |= {"MQTT_BROKER": ground.broker.url, **mqtt}
         options = ["--config", str(config), "--data", str(self.data)]
@@ -129,7 +129,7 @@ class Running:
         else:  # the file was closed just now: what is beside it tells, once it is whole
             closed = sorted((self.data / "logs").glob("*.index"))
             with suppress(IndexError, OSError, ValueError):
-                self._seen = int(json.loads(closed[-1].read_text())["last"]) + 1
+                self._seen = int(json.loads(closed[-1].read_text().partition("\n")[0])["last"]) + 1
         return self._seen
 
     def cursor(self) -> int:

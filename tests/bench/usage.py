@@ -29,3 +29,9 @@ def memory(pid: int) -> Memory:
     """What a process has in memory now."""
     found = dict(_MEMORY.findall(Path(f"/proc/{pid}/smaps_rollup").read_text()))
     return Memory(int(found["Rss"]) / 1024, int(found["Pss"]) / 1024)
+
+
+def peak(pid: int) -> float:
+    """MB that were resident at most so far (proc(5): VmHWM)."""
+    found = re.search(r"^VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return int(found[1]) / 1024 if found else float("nan")

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from towline.api import answers, page
 from towline.api.desk import Desk
 from towline.api.routes import routes
-from towline.errors import ConfigError, NotFound, QueryError, SourceError, StoreError
+from towline.errors import ConfigError, NotFound, Overloaded, QueryError, SourceError, StoreError
 from towline.live.viewers import Full
 
 _CSP: Final = (
@@ -56,6 +56,7 @@ def application(desk: Desk) -> ASGIApp:
         ConfigError: _config_error,
         NotFound: _not_found,
         SourceError: _source_error,
+        Overloaded: _overloaded,
         StoreError: _store_error,
         Full: _full,
         Exception: _fault,
@@ -82,6 +83,10 @@ async def _not_found(request: Request, exc: NotFound) -> Response:
 
 async def _source_error(request: Request, exc: SourceError) -> Response:
     return answers.error(503, "source_away", str(exc), headers={"Retry-After": "5"})
+
+
+async def _overloaded(request: Request, exc: Overloaded) -> Response:
+    return answers.error(503, exc.code, str(exc), headers={"Retry-After": "2"})
 
 
 async def _store_error(request: Request, exc: StoreError) -> Response:

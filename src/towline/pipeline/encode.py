@@ -121,6 +121,36 @@ _stored = msgspec.json.Decoder(_Stored)
 
 
 Labels = tuple[tuple[str, str], ...]
+Carried = tuple[
+    str,
+    str,
+    str | None,
+    str | None,
+    str,
+    str | None,
+    str | None,
+    int | None,
+    str | None,
+    str | None,
+]
+"""What a record carries of its origin: type, name, container id, image, device, app, project,
+service number, service and container."""
+
+
+def carried(origin: Origin) -> Carried:
+    """What records of an origin carry of it."""
+    return (
+        str(origin.type),
+        origin.name,
+        origin.container_id,
+        origin.image,
+        origin.device,
+        origin.app,
+        origin.project,
+        origin.service_id,
+        origin.service,
+        origin.container,
+    )
 
 
 class Decoder:
@@ -134,7 +164,7 @@ class Decoder:
     def __init__(self) -> None:
         self.labels: dict[str, Labels] = {}
         self.sources: dict[str, str] = {}
-        self._origins: dict[tuple[object, ...], Origin] = {}
+        self._origins: dict[Carried, Origin] = {}
 
     def __call__(self, row: bytes) -> Record:
         """The record in `row`; `ValueError` when it is none."""
@@ -151,40 +181,45 @@ class Decoder:
         )
 
     def _origin(self, found: _Stored) -> Origin:
-        key = (
-            found.source.type,
-            found.source.name,
-            found.container_id,
-            found.image,
-            found.device,
-            found.app,
-            found.project,
-            found.service_id,
-            found.service_name,
-            found.container_name,
+        return self.origin(
+            (
+                found.source.type,
+                found.source.name,
+                found.container_id,
+                found.image,
+                found.device,
+                found.app,
+                found.project,
+                found.service_id,
+                found.service_name,
+                found.container_name,
+            )
         )
+
+    def origin(self, key: Carried) -> Origin:
+        """The origin of records that carry this of it; `ValueError` for a type that is none."""
         origin = self._origins.get(key)
         if origin is None:
             if len(self._origins) >= MAX_ORIGINS:
                 self._origins.clear()
-            origin = self._origins[key] = self._restore(found)
+            origin = self._origins[key] = self._restore(key)
         return origin
 
-    def _restore(self, found: _Stored) -> Origin:
-        id_ = found.container_id
-        kind = OriginType(found.source.type)
-        own = found.source.name if kind is OriginType.SYSTEM else None
+    def _restore(self, key: Carried) -> Origin:
+        kind = OriginType(key[0])
+        _, name, id_, image, device, app, project, service_id, service, container = key
+        own = name if kind is OriginType.SYSTEM else None
         return Origin(
             type=kind,
-            name=found.source.name,
-            device=found.device,
-            app=found.app,
-            project=found.project,
-            service_id=found.service_id,
-            service=found.service_name,
+            name=name,
+            device=device,
+            app=app,
+            project=project,
+            service_id=service_id,
+            service=service,
             container_id=id_,
-            container=found.container_name,
-            image=found.image,
+            container=container,
+            image=image,
             source=self.sources.get(id_) if id_ else own,
             labels=self.labels.get(id_, ()) if id_ else (),
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from fnmatch import translate
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -19,6 +19,20 @@ from towline.record import RANK, Origin, Record
 
 Test = Callable[[Record], bool]
 Verdict = bool | Test
+
+
+class Streamed(Protocol):
+    """What records of one level and stream have in common; a record is one, too."""
+
+    @property
+    def level(self) -> str:
+        """The level."""
+
+    @property
+    def stderr(self) -> bool:
+        """Whether it is not stdout."""
+
+
 _ORIGIN_KEYS = ("name", "service", "project", "app", "image", "device", "source")
 
 
@@ -87,19 +101,23 @@ class Matcher:
         ]
         self._container = _glob(match.container) if match.container else None
         self._labels = [_label_test(text) for text in match.label]
+        self._stream = _stream_tests(match)
         self._line = _line_tests(match)
         self._negated = Matcher(match.negated) if match.negated else None
         self._any = [Matcher(item) for item in match.alternatives]
 
-    def of(self, origin: Origin) -> Verdict:
-        """True, False, or a test for the origin's records."""
+    def of(self, origin: Origin, kind: Streamed | None = None) -> Verdict:
+        """True, False, or a test for the origin's records, or for those of a level and stream."""
         if not self._holds(origin):
             return False
-        verdicts: list[Verdict] = list(self._line)
+        verdicts: list[Verdict] = []
+        for test in self._stream:
+            verdicts.append(test if kind is None else test(kind))
+        verdicts += self._line
         if self._negated:
-            verdicts.append(_negate(self._negated.of(origin)))
+            verdicts.append(_negate(self._negated.of(origin, kind)))
         if self._any:
-            verdicts.append(_some(matcher.of(origin) for matcher in self._any))
+            verdicts.append(_some(matcher.of(origin, kind) for matcher in self._any))
         return _every(verdicts)
 
     def _holds(self, origin: Origin) -> bool:
@@ -119,8 +137,8 @@ def _label_test(text: str) -> Callable[[Origin], bool]:
     return lambda origin: any(key == name and fits(found) for key, found in origin.labels)
 
 
-def _line_tests(match: Match) -> list[Test]:
-    tests: list[Test] = []
+def _stream_tests(match: Match) -> list[Callable[[Streamed], bool]]:
+    tests: list[Callable[[Streamed], bool]] = []
     if match.level:
         levels = frozenset(match.level)
         tests.append(lambda record: record.level in levels)
@@ -130,6 +148,11 @@ def _line_tests(match: Match) -> list[Test]:
     if match.stream:
         wanted = {name == "stderr" for name in match.stream}
         tests.append(lambda record: record.stderr in wanted)
+    return tests
+
+
+def _line_tests(match: Match) -> list[Test]:
+    tests: list[Test] = []
     if match.regex:
         search = compile_regex(match.regex)
         tests.append(lambda record: search(record.message) is not None)

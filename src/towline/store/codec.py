@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
+import io
 import os
 import zlib
 from collections.abc import Callable, Iterator
@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
 import zstandard
+
+from towline.store.places import Place, gzip_member, seek_table
 
 BLOCK: Final = 1 << 20
 """Bytes of NDJSON per compressed block; blocks are whole frames and can be read alone."""
@@ -30,6 +32,12 @@ class _Frame(Protocol):
     @property
     def unused_data(self) -> bytes: ...
     def decompress(self, data: bytes, /) -> bytes: ...
+
+
+def salvage(data: bytes, suffix: str) -> bytes:
+    """What is whole in a damaged block."""
+    opened, magic = (_zstd_frame, _ZSTD_MAGIC) if suffix == ".zst" else (_gzip_frame, _GZIP_MAGIC)
+    return b"".join(_unpack(io.BytesIO(data), opened, magic))
 
 
 def blocks(path: Path) -> Iterator[bytes]:
@@ -112,10 +120,14 @@ def close(path: Path, compression: str) -> Path:
 def pack(path: Path, target: Path, compression: str) -> None:
     """Write a plain file compressed, and synced. Blocking."""
     zstd = zstandard.ZstdCompressor(level=3, write_checksum=True)
+    packed = zstd.compress if compression == "zstd" else gzip_member
+    sizes: list[Place] = []
     with path.open("rb") as source, target.open("wb") as out:
         while block := source.read(BLOCK):
             if not block.endswith(b"\n"):
                 block += source.readline()
-            out.write(zstd.compress(block) if compression == "zstd" else gzip.compress(block, 6))
+            sizes.append((out.write(packed(block)), len(block)))
+        if compression == "zstd":
+            out.write(seek_table(sizes))
         out.flush()
         os.fsync(out.fileno())

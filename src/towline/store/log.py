@@ -19,8 +19,8 @@ from towline.errors import StoreError
 from towline.pipeline.encode import Decoder
 from towline.record import Record
 from towline.status import Health, State
-from towline.store import answer
 from towline.store.account import Account
+from towline.store.answer import Answers
 from towline.store.checkpoints import Checkpoints
 from towline.store.cursors import Cursors
 from towline.store.files import Files
@@ -67,6 +67,7 @@ class Store:
         self.files = Files(settings.path / "logs", self.decode, self._wrote)
         self.ring = Ring(memory, 0)
         self.started = 0
+        self.answers = Answers(self)
         self._written = 0
         self._flushing = False
         self._waiters: set[asyncio.Future[None]] = set()
@@ -117,6 +118,7 @@ class Store:
             self._remember_all()
         finally:
             self.cursors.close()
+            self.answers.close()
             self.health.stopped()
             self._let_go()
 
@@ -279,13 +281,13 @@ class Store:
 
     async def query(self, query: Query) -> Page:
         """A page of records from memory and files alike."""
-        return await answer.page(self, query)
+        return await self.answers.page(query)
 
     async def count(self, query: Query) -> int:
         """How many records a query asks for."""
-        found = await answer.tally(self, query, 1 << 62)
+        found = await self.answers.tally(query, 1 << 62)
         return sum(sum(bucket.counts.values()) for bucket in found)
 
     async def histogram(self, query: Query, bucket_ms: int) -> list[Bucket]:
         """How many records there are per bucket of time and level, oldest first."""
-        return await answer.tally(self, query, bucket_ms)
+        return await self.answers.tally(query, bucket_ms)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from towline.config.settings import Match
-from towline.pipeline.match import Test, compile_match
+from towline.pipeline.match import Streamed, Test, Verdict, compile_match
 from towline.record import Origin, Record
 
 ANYTHING: Final = Match()
@@ -39,10 +39,14 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Records in the order asked for, and the offset to go on from (None at the end)."""
+    """Records in the order asked for, and the offset to go on from (None at the end).
+
+    `partial` says that the time was up before as many were found as were asked for.
+    """
 
     records: list[Record]
     next: int | None
+    partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,18 @@ class Filter:
         if verdict is False or (verdict is not True and not verdict(record)):
             return False
         return all(test(record) for test in self._tests)
+
+    def of(self, origin: Origin, kind: Streamed) -> Verdict:
+        """True or False where all records of an origin's level and stream are decided alike.
+
+        Times, offsets and texts are not looked at: `plain` says that there are no texts.
+        """
+        return self._matcher.of(origin, kind) if self._admits(origin) else False
+
+    @property
+    def plain(self) -> bool:
+        """Whether no text is looked for, but by the match."""
+        return not (self._query.text or self._query.without)
 
     def _verdict(self, origin: Origin) -> bool | Test:
         # keyed by identity: hashing an origin costs more than the whole test of a record;

@@ -2,98 +2,285 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import Final
 
 import msgspec
 
-from towline.pipeline.encode import Decoder
-from towline.record import RANK, Record
+from towline.pipeline.encode import Decoder, template_of
+from towline.pipeline.match import Verdict
+from towline.record import Record
+from towline.store.facts import ANY, Block, Facts, Kind
+from towline.store.needle import needle_of
 from towline.store.query import Bucket, Filter, Query
-from towline.store.segment import Segment, offset_of
+from towline.store.segment import Segment
 
-Admits = Callable[[bytes], bool]
+_log = logging.getLogger(__name__)
+FEW: Final = 0.2
+"""The share of a block's rows up to which they are looked for by what their kind has in common."""
 
 
-def find(segments: list[Segment], query: Query, decode: Decoder) -> Iterator[Record]:
-    """Records of the segments that a query asks for, in its order; damaged rows are passed over."""
-    wanted = Filter(query)
-    worth = _prefilter(query)
-    ordered = reversed(segments) if query.newest_first else iter(segments)
-    for segment in ordered:
-        damaged = 0
-        rows = segment.lines()
-        for row in reversed(list(rows)) if query.newest_first else rows:
+class Plan:
+    """A query compiled for files: what it needs of a file, of a block and of a row.
+
+    Memory holds what is at or after offset `edge`. Once `stopped`, nobody waits for an answer.
+    """
+
+    def __init__(self, query: Query, decode: Decoder) -> None:
+        self.query = query
+        self.decode = decode
+        self.wanted = Filter(query)
+        self.needle = needle_of(query)
+        self.edge = 1 << 62
+        self.stopped = False
+        self._verdicts: dict[Kind, Verdict] = {}
+
+    def verdict(self, kind: Kind) -> Verdict:
+        """True, False, or a test: whether records of a kind are asked for."""
+        found = self._verdicts.get(kind)
+        if found is None:
+            found = self._verdicts[kind] = self._judge(kind)
+        return found
+
+    def _judge(self, kind: Kind) -> Verdict:
+        if kind.origin is None:
+            return self.wanted
+        try:
+            origin = self.decode.origin(kind.origin)
+        except ValueError:  # a type of origin that a later version knows
+            return self.wanted
+        verdict = self.wanted.of(origin, kind)
+        return verdict if self.wanted.plain or verdict is False else self.wanted
+
+    @property
+    def _before(self) -> int:
+        before = self.query.before
+        return self.edge if before is None else min(before, self.edge)
+
+    def may_hold(self, held: Facts | Block, first: int) -> bool:
+        """Whether a file or block from offset `first` on may hold anything that is asked for."""
+        query = self.query
+        if not held.count and isinstance(held, Block):
+            return False
+        if query.after is not None and held.last <= query.after:
+            return False
+        if first >= self._before:
+            return False
+        if query.since is not None and held.newest < query.since:
+            return False
+        if query.until is not None and held.oldest >= query.until:
+            return False
+        kinds = held.kinds
+        return kinds is None or any(self.verdict(kind) is not False for kind in kinds)
+
+    def whole(self, held: Facts | Block, first: int) -> bool:
+        """Whether its kinds alone tell which of its records are asked for."""
+        query = self.query
+        return (
+            held.kinds is not None
+            and (query.after is None or first > query.after)
+            and held.last < self._before
+            and (query.since is None or held.oldest >= query.since)
+            and (query.until is None or held.newest < query.until)
+            and all(isinstance(self.verdict(kind), bool) for kind in held.kinds)
+        )
+
+    def rows(self, text: bytes, block: Block | None) -> list[bytes]:
+        """Rows of a block's text that may be asked for, in their order."""
+        if self.needle is not None:
+            return [text[start:end] for start, end in self.needle.rows(text)]
+        if block is not None and (marked := self._marked(text, block)) is not None:
+            return marked
+        return text.split(b"\n")
+
+    def _marked(self, text: bytes, block: Block) -> list[bytes] | None:
+        """Rows of the kinds that are asked for, found by what these have in common."""
+        kinds = [kind for kind in block.kinds if self.verdict(kind) is not False]
+        expected = sum(block.kinds[kind] for kind in kinds)
+        if ANY in kinds or expected > FEW * block.count:
+            return None
+        marks = {_mark(self.decode, kind) for kind in kinds}
+        if len(marks) > 3:
+            levels = {kind.level for kind in kinds}
+            share = sum(block.kinds[kind] for kind in block.kinds if kind.level in levels)
+            if len(levels) > 2 or share > FEW * block.count:
+                return None
+            marks = {b'"level":"%b"' % level.encode() for level in levels}
+        spans = sorted({span for mark in marks for span in _spans(text, mark)})
+        if len(spans) < expected:
+            return None  # rows that were written otherwise than we do it now
+        return [text[start:end] for start, end in spans]
+
+
+def _mark(decode: Decoder, kind: Kind) -> bytes:
+    assert kind.origin is not None
+    head = template_of(decode.origin(kind.origin)).head
+    return f'"level":"{kind.level}",{head}"seq":'.encode()
+
+
+def _spans(text: bytes, mark: bytes) -> Iterator[tuple[int, int]]:
+    at = 0
+    while (found := text.find(mark, at)) >= 0:
+        start = text.rfind(b"\n", at - 1 if at else 0, found) + 1
+        end = text.find(b"\n", found)
+        if end < 0:
+            return
+        yield start, end
+        at = end + 1
+
+
+@dataclass(slots=True)
+class Piece:
+    """Some blocks of a file, for one go: those from number `start` to before `end`.
+
+    `known` are the blocks of a file that still grows, as they were when the query was asked.
+    """
+
+    segment: Segment
+    known: list[Block] | None
+    start: int = 0
+    end: int | None = None
+
+
+@dataclass(slots=True)
+class Found:
+    """What was found in a piece; `reached` is where the time was up, None if all was looked at."""
+
+    records: list[Record] = field(default_factory=list)
+    reached: int | None = None
+
+    damaged: int = 0
+
+
+def find(plan: Plan, piece: Piece, wanted: int, deadline: float) -> Found:
+    """Records of a piece in the order asked for; damaged rows are passed over.
+
+    At least one block is looked at, whatever the time.
+    """
+    found = Found()
+    newest_first = plan.query.newest_first
+    for block, first, text in texts(plan, piece):
+        rows = plan.rows(text, block)
+        for row in reversed(rows) if newest_first else rows:
             try:
-                if not worth(row):
-                    continue
-                record = decode(row)
+                record = plan.decode(row)
             except ValueError:
-                damaged += bool(row)
+                found.damaged += bool(row)
                 continue
-            if wanted(record):
-                yield record
-        segment.passed_over(damaged)
+            if record.offset < plan.edge and plan.wanted(record):
+                found.records.append(record)
+                if len(found.records) >= wanted:
+                    return found
+        if block is not None and (plan.stopped or time.monotonic() > deadline):
+            found.reached = first if newest_first else block.last
+            return found
+    piece.segment.passed_over(found.damaged)
+    return found
 
 
-def may_hold(segment: Segment, query: Query) -> bool:
-    """Whether a file's facts leave it possible that it holds what is asked for."""
-    facts = segment.facts
-    if query.after is not None and facts.last <= query.after:
-        return False
-    if query.before is not None and segment.first >= query.before:
-        return False
-    if query.since is not None and facts.newest < query.since:
-        return False
-    if query.until is not None and facts.oldest >= query.until:
-        return False
-    match = query.match
-    if match.level and not facts.levels & set(match.level):
-        return False
-    least = RANK[match.min_level] if match.min_level else 0
-    return any(RANK[level] >= least for level in facts.levels)
+def texts(
+    plan: Plan, piece: Piece, tally: Tally | None = None
+) -> Iterator[tuple[Block | None, int, bytes]]:
+    """Blocks worth reading, in order, each with the offset it begins at and its text.
+
+    What `tally` can count without reading is counted. Where a file does not tell its blocks,
+    all of it is one. A file that cannot be read holds nothing, and that is said.
+    """
+    segment = piece.segment
+    try:
+        with segment.opened() as file:
+            known = piece.known if file.plain else None
+            blocks = segment.blocks(file, plan.decode) if known is None else known
+            if blocks is None:
+                if piece.start == 0:
+                    yield None, segment.first, b"".join(text for _, text in file.every())
+                return
+            firsts = _firsts(segment.first, blocks)
+            chosen = list(zip(blocks, firsts, strict=True))[piece.start : piece.end]
+            for block, first in reversed(chosen) if plan.query.newest_first else chosen:
+                if not plan.may_hold(block, first):
+                    continue
+                if tally is None or not tally.add_held(plan, block, first):
+                    yield block, first, file.text(block.at, block.length)
+    except FileNotFoundError:  # removed by retention
+        return
+    except OSError as exc:
+        _log.error(
+            "a file of the store cannot be read",
+            extra={"file": segment.path.name, "reason": exc.strerror},
+        )
 
 
-def _prefilter(query: Query) -> Admits:
-    """A test of a row's bytes that is much cheaper than decoding and never wrong about a hit."""
-    tests: list[Admits] = []
-    text = msgspec.json.encode(query.text)[1:-1]
-    # JSON may write a character in more than one way: only plain text can be looked for in bytes
-    if text.decode() == query.text and query.text.isascii() and text:
-        if query.text == query.text.lower():
-            tests.append(lambda row: text in row.lower())
-        else:
-            tests.append(lambda row: text in row)
-    if query.match.level:
-        marks = [b'"level":"%b"' % level.encode() for level in query.match.level]
-        tests.append(lambda row: any(mark in row for mark in marks))
-    if query.after is not None:
-        after = query.after
-        tests.append(lambda row: offset_of(row) > after)
-    if query.before is not None:
-        before = query.before
-        tests.append(lambda row: offset_of(row) < before)
-    return lambda row: all(test(row) for test in tests)
+def _firsts(first: int, blocks: list[Block]) -> list[int]:
+    """An offset that each block begins at or after."""
+    ends = accumulate((block.last + 1 for block in blocks[:-1]), max, initial=first)
+    return list(ends)
+
+
+class _Timed(msgspec.Struct, gc=False):
+    """What a histogram needs of a row."""
+
+    timestamp: int
+    level: str
+
+
+_timed = msgspec.json.Decoder(_Timed).decode
 
 
 class Tally:
     """A histogram being counted."""
 
     def __init__(self, width_ms: int) -> None:
-        self._width = width_ms
+        self.width = width_ms
         self._counts: dict[int, Counter[str]] = {}
 
-    def add(self, record: Record) -> None:
-        """Count one record in."""
-        start = record.timestamp // self._width * self._width
-        self._counts.setdefault(start, Counter())[record.level] += 1
+    def add(self, timestamp: int, level: str, count: int = 1) -> None:
+        """Count records in."""
+        self._counts.setdefault(timestamp // self.width * self.width, Counter())[level] += count
 
-    def add_all(self, records: Iterator[Record]) -> list[Record]:
-        """Count records in and keep none of them."""
+    def add_all(self, records: Iterable[Record]) -> None:
+        """Count records in."""
         for record in records:
-            self.add(record)
-        return []
+            self.add(record.timestamp, record.level)
+
+    def add_held(self, plan: Plan, held: Facts | Block, first: int) -> bool:
+        """Count what a file or block holds without reading it, if that can be told."""
+        if held.oldest // self.width != held.newest // self.width or not plan.whole(held, first):
+            return False
+        for kind, count in (held.kinds or {}).items():
+            if plan.verdict(kind) is True:
+                self.add(held.oldest, kind.level, count)
+        return True
+
+    def join(self, other: Tally) -> None:
+        """Count all of another one in."""
+        for start, counts in other._counts.items():
+            self._counts.setdefault(start, Counter()).update(counts)
 
     def buckets(self) -> list[Bucket]:
         """The buckets that hold something, oldest first."""
         return [Bucket(start, dict(self._counts[start])) for start in sorted(self._counts)]
+
+
+def count(plan: Plan, piece: Piece, width_ms: int, deadline: float) -> Tally | None:
+    """A tally of a piece; None when the time was up."""
+    tally = Tally(width_ms)
+    damaged = 0
+    for block, _, text in texts(plan, piece, tally):
+        for row in plan.rows(text, block):
+            try:
+                record = plan.decode(row)
+            except ValueError:
+                damaged += bool(row)
+                continue
+            if record.offset < plan.edge and plan.wanted(record):
+                tally.add(record.timestamp, record.level)
+        if plan.stopped or time.monotonic() > deadline:
+            return None
+    piece.segment.passed_over(damaged)
+    return tally

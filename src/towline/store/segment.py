@@ -2,74 +2,28 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from towline.pipeline.encode import Decoder
 from towline.record import Record
 from towline.store import codec
+from towline.store.blocks import Blocks
+from towline.store.facts import Block, blocks_of
+from towline.store.facts import Facts as Facts
 
 _log = logging.getLogger(__name__)
-_ID = slice(len('{"id":"'), len('{"id":"') + 16)
+_PIECE: Final = 1000
+_ID: Final = slice(len('{"id":"'), len('{"id":"') + 16)
 
 
 def offset_of(row: bytes) -> int:
     """The offset of a row of ours: its id stands at a fixed place."""
     return int(row[_ID], 16)
-
-
-@dataclass(slots=True)
-class Facts:
-    """What a file holds, so that a query can pass it by.
-
-    `last` is the offset of its last record, `oldest` and `newest` are milliseconds.
-    """
-
-    count: int = 0
-    last: int = -1
-    oldest: int = 1 << 62
-    newest: int = 0
-    levels: set[str] = field(default_factory=set)
-    names: set[str] = field(default_factory=set)
-
-    def add(self, records: list[Record]) -> None:
-        """Count records in."""
-        self.count += len(records)
-        self.last = records[-1].offset
-        times = [record.timestamp for record in records]
-        self.oldest = min(self.oldest, min(times))
-        self.newest = max(self.newest, max(times))
-        self.levels.update({record.level for record in records})
-        self.names.update({record.origin.name for record in records})
-
-    def as_text(self) -> str:
-        """For the file beside a closed one."""
-        return json.dumps(
-            {
-                "count": self.count,
-                "last": self.last,
-                "oldest": self.oldest,
-                "newest": self.newest,
-                "levels": sorted(self.levels),
-                "names": sorted(self.names),
-            }
-        )
-
-    @classmethod
-    def parse(cls, text: str) -> Facts:
-        """From that text; `ValueError`, `KeyError` or `TypeError` when it is damaged."""
-        found = json.loads(text)
-        return cls(
-            count=int(found["count"]),
-            last=int(found["last"]),
-            oldest=int(found["oldest"]),
-            newest=int(found["newest"]),
-            levels=set(found["levels"]),
-            names=set(found["names"]),
-        )
 
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
@@ -108,10 +62,17 @@ class Segment:
                 return
 
     def passed_over(self, damaged: int) -> None:
-        """Say that rows could not be read, when it is news."""
-        if damaged > self.damaged:
+        """Rows could not be read: when that is news it is said, and the index is made again."""
+        if self._say(damaged) and self.facts.blocks is None:
+            self.facts.kinds = None  # what is counted there is not all there any more
+            self.index.unlink(missing_ok=True)
+
+    def _say(self, damaged: int) -> bool:
+        news = damaged > self.damaged
+        if news:
             self.damaged = damaged
             _log.error("damaged rows in the store", extra={"file": self.path.name, "rows": damaged})
+        return news
 
     def current(self) -> Path:
         """Where the file is now: it may have been compressed a moment ago."""
@@ -127,20 +88,80 @@ class Segment:
 
         Returns the bytes of text that were read.
         """
-        whole = damaged = 0
+        if to_damage:
+            return self._scan_rows(decode)
+        with self.opened() as file:
+            self._scan_file(file, decode)
+            return file.length
+
+    def _scan_rows(self, decode: Decoder) -> int:
+        whole = 0
         records: list[Record] = []
         for row in self.lines():
             try:
                 records.append(decode(row))
             except ValueError:
-                if to_damage:
-                    break
-                damaged += bool(row)
+                break
             whole += len(row) + 1
-            if len(records) >= 1000:
+            if len(records) >= _PIECE:
                 self.facts.add(records)
                 records.clear()
         if records:
             self.facts.add(records)
-        self.passed_over(damaged)
         return whole
+
+    def _scan_file(self, file: Blocks, decode: Decoder) -> None:
+        """Block by block, as they lie in the file; where it does not tell, the facts alone."""
+        damaged = 0
+        for length, text in file.every():
+            records = []
+            for row in text.split(b"\n"):
+                try:
+                    records.append(decode(row))
+                except ValueError:
+                    damaged += bool(row)
+            self.facts.add_block(length, records)
+        if not file.known:
+            self.facts.blocks = None
+        self._say(damaged)
+
+    def opened(self) -> Blocks:
+        """The file, opened for reading its blocks; `FileNotFoundError` when it was removed."""
+        path = self.current()
+        try:
+            return Blocks(path)
+        except FileNotFoundError:
+            if path == (moved := self.current()):
+                raise
+            return Blocks(moved)
+
+    def snapshot(self) -> list[Block] | None:
+        """The blocks of a file that still grows, as they are now; None when the index has them."""
+        blocks = self.facts.blocks
+        return None if blocks is None else [block.copy() for block in blocks if block.length]
+
+    def blocks(self, file: Blocks, decode: Decoder) -> list[Block] | None:
+        """The blocks of a closed file; None where it does not tell where they lie. Blocking.
+
+        An index that is missing, damaged or that of another file is made again.
+        """
+        if not file.known:
+            return None
+        try:
+            found = blocks_of(self.index.read_text())
+        except (OSError, ValueError):
+            found = []
+        if found and file.holds([block.length for block in found]):
+            return found
+        return self._learn_again(file, decode)
+
+    def _learn_again(self, file: Blocks, decode: Decoder) -> list[Block] | None:
+        again = Segment(self.path, self.first, damaged=self.damaged)
+        again._scan_file(file, decode)
+        self.damaged = again.damaged
+        found = again.facts.blocks
+        if again.facts.count:
+            with contextlib.suppress(OSError):
+                self.index.write_text(again.facts.as_text())
+            self.facts = again.facts
+        return found
