@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from towline import __version__
 from towline.config.settings import Device, Settings
 from towline.config.watch import changes
+from towline.delivery.delivery import Delivery
 from towline.delivery.router import Router
 from towline.errors import ConfigError, Problem, StartError, sole
 from towline.kinds import BACKENDS, SOURCES
@@ -31,6 +32,8 @@ from towline.runtime.reloader import Reloader
 from towline.runtime.specs import specs
 from towline.status import State
 from towline.store.log import Store
+from towline.store.query import Query
+from towline.store.removal import remove
 from towline.store.upkeep import Ledger
 
 if TYPE_CHECKING:
@@ -68,6 +71,7 @@ class Towline:
                 settings, found = await self._follow(settings.git, settings, stack)
                 problems += found
             self.store = store
+            self._ledger = Ledger(store)
             pipeline = Pipeline(settings.pipeline)
             self._intake = Intake(self.store, pipeline, settings.device.id)
             with StoreHandler(partial(self._intake.tell, OriginType.SYSTEM)):
@@ -121,7 +125,7 @@ class Towline:
             towline=self,
             store=self.store,
             intake=self._intake,
-            ledger=Ledger(self.store),
+            ledger=self._ledger,
             router=Router(),
             settings=lambda: self._settings,
             folder=self._configuration.folder,
@@ -235,6 +239,20 @@ class Towline:
     def backend(self, name: str) -> object:
         """The running backend of a name."""
         return self._overview.delivery(name).backend
+
+    def delivery(self, name: str) -> Delivery:
+        """What runs a backend."""
+        return self._overview.delivery(name)
+
+    async def remove(self, query: Query) -> int:
+        """Remove stored records for good."""
+        # else a crash would have what was read last read again: its end is known by its records
+        await self._ledger.save(final=True)
+        return await remove(self.store, query)
+
+    def note(self, text: str) -> None:
+        """Put on record what a person has done."""
+        self._intake.tell(OriginType.MANAGER, text)
 
     async def attach(
         self, container_id: str, service_id: int | None, service_name: str | None

@@ -79,7 +79,8 @@ def _api(ground: Ground, name: str, config: Any, lookup: Lookup) -> Component:
 def _backend(ground: Ground, name: str, config: Any, lookup: Lookup) -> Component:
     backend = BACKENDS[config.type].open(name, config.config, ground.around(lookup))
     dead = DeadLetters(ground.store.path / "dead", name)
-    return Delivery(name, backend, ground.store, ground.router, dead)
+    tell_missed = partial(ground.intake.tell_missed, name)
+    return Delivery(name, backend, ground.store, ground.router, dead, tell_missed=tell_missed)
 
 
 def _broker(ground: Ground, name: str, config: Any, lookup: Lookup) -> Component:

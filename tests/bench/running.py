@@ -135,7 +135,7 @@ class Running:
     def cursor(self) -> int:
         """How far the MQTT backend is, as an offset."""
         path = self.data / "cursors" / "mqtt.cursor"
-        return int(path.read_text() or "0", 16) if path.exists() else 0
+        return int((path.read_text().split() or ["0"])[0], 16) if path.exists() else 0
 
     @property
     def cpu(self) -> float:

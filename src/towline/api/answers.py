@@ -57,7 +57,12 @@ def problem(problem: Problem) -> dict[str, Any]:
 
 def records(rows: Iterable[bytes], next_id: str | None) -> Response:
     """A page of records; `next` is where to go on, null at the end."""
+    return page("logs", rows, next_id)
+
+
+def page(name: str, rows: Iterable[bytes], next_id: str | None) -> Response:
+    """Rows that are JSON already, as the list of a name."""
     held = list(rows)
     tail = b'],"next":' + _encode(next_id) + b"}"
-    body = b'{"count":%d,"logs":[' % len(held) + b",".join(held) + tail
+    body = b'{"count":%d,"%b":[' % (len(held), name.encode()) + b",".join(held) + tail
     return Response(body, media_type="application/json")

@@ -9,7 +9,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from towline.api import answers
-from towline.api.auth import Asker, bearer
 from towline.api.bodies import read_bytes
 from towline.api.desk import Desk
 from towline.api.masking import masked, still_masked, unmasked
@@ -40,7 +39,7 @@ async def edit(desk: Desk, request: Request) -> Response:
         lost = "*** stands for no value here: write it out, or !secret"
         return answers.error(422, "masked_value", lost)
     try:
-        outcome = await desk.towline.edit(found.encode(), etag, _who(desk, request))
+        outcome = await desk.towline.edit(found.encode(), etag, desk.who(request))
     except EditError as exc:
         return answers.error(_STATUS.get(exc.code, 422), exc.code, str(exc))
     headers = {"ETag": f'"{etag_of(desk.towline.config_text().encode())}"'}
@@ -56,9 +55,3 @@ async def history(desk: Desk, request: Request) -> Response:
     """How attempts to change the configuration ended."""
     entries = desk.towline.config_history()
     return answers.json({"count": len(entries), "history": entries})
-
-
-def _who(desk: Desk, request: Request) -> str:
-    peer = request.client.host if request.client else ""
-    asker = Asker(peer=peer, headers=request.headers, token=bearer(request.headers))
-    return desk.gate.who(asker)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from towline.api.auth import Gate
+from starlette.requests import Request
+
+from towline.api.auth import Asker, Gate, bearer
 from towline.api.ports import Towline
 from towline.live.viewers import Viewers
 
@@ -16,3 +18,9 @@ class Desk:
     towline: Towline
     viewers: Viewers
     gate: Gate
+
+    def who(self, request: Request) -> str:
+        """Who asks, for what is put on record."""
+        peer = request.client.host if request.client else ""
+        asker = Asker(peer=peer, headers=request.headers, token=bearer(request.headers))
+        return self.gate.who(asker)

@@ -15,6 +15,7 @@ from towline.api.asked import FILTERS, FORMATS, PAGING, Asked, pairs
 from towline.api.bodies import read_object
 from towline.api.desk import Desk
 from towline.api.export import RENDERERS
+from towline.errors import QueryError
 from towline.record import record_id
 from towline.store.log import Store
 from towline.store.query import Query
@@ -77,6 +78,19 @@ async def count(desk: Desk, request: Request) -> Response:
     """How many records there are."""
     asked = Asked(request.query_params.multi_items(), FILTERS)
     return answers.json({"count": await desk.towline.store.count(asked.filters())})
+
+
+async def remove(desk: Desk, request: Request) -> Response:
+    """Remove stored records that match for good; `all=true` where no filter is given."""
+    given = request.query_params.multi_items()
+    asked = Asked(given, (*FILTERS, "all"))
+    filtered = any(value for name, value in given if name != "all")
+    if filtered == asked.flag("all", default=False):
+        raise QueryError("bad_parameter", "say which records by filters, or all=true")
+    removed = await desk.towline.remove(asked.filters())
+    what = " ".join(f"{name}={value}" for name, value in given)
+    desk.towline.note(f"{removed} records removed ({what}), by {desk.who(request)}")
+    return answers.json({"removed": removed})
 
 
 async def histogram(desk: Desk, request: Request) -> Response:

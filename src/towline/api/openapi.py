@@ -54,6 +54,9 @@ PARAMETERS: Final[dict[str, tuple[dict[str, Any], str]]] = {
     "host_id": (_list(_TEXT), "the same as device"),
     "token": (_TEXT, "bearer token, where no header can be sent"),
     "file": (_TEXT, "what problems call the text"),
+    "all": (_FLAG, "every record, where no filter is given"),
+    "since?": (_TEXT, f"from then on: {_TIME}"),
+    "from?": (_ID, "from this record on"),
     "serviceName?": (_TEXT, "service from now on"),
     "serviceId?": ({"type": "integer"}, "service number from now on"),
 }

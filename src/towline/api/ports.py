@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from towline.config.settings import Device
+from towline.delivery.delivery import Delivery
 from towline.errors import Problem
 from towline.store.log import Store
+from towline.store.query import Query
 
 
 class Towline(Protocol):
@@ -52,6 +54,15 @@ class Towline(Protocol):
 
     def backend(self, name: str) -> object:
         """The running backend itself: where it is `Queryable` it is asked for what it holds."""
+
+    def delivery(self, name: str) -> Delivery:
+        """What runs a backend: pause, resume, replay, records set aside."""
+
+    async def remove(self, query: Query) -> int:
+        """Remove stored records for good; how many that were. `StoreError`: the disk refuses."""
+
+    def note(self, text: str) -> None:
+        """Put on record what a person has done."""
 
     async def attach(
         self, container_id: str, service_id: int | None, service_name: str | None

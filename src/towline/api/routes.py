@@ -81,11 +81,12 @@ def _table() -> tuple[Endpoint, ...]:
         )
 
     api = PREFIX
-    attached = f"{api}/logs/{{id}}/attach"
+    attached, backend = f"{api}/logs/{{id}}/attach", f"{api}/backends/{{name}}"
     return (
         on("GET", f"{api}/logs", logs.search, "read", query=_SEARCH),
         on("GET", "/v1/logs", logs.search, "read", query=_SEARCH),
         on("POST", f"{api}/logs/search", logs.search_by_body, "read", body=_SEARCH),
+        on("DELETE", f"{api}/logs", logs.remove, "admin", query=(*FILTERS, "all")),
         on("GET", f"{api}/logs/count", logs.count, "read", query=FILTERS),
         on("GET", f"{api}/logs/histogram", logs.histogram, "read", query=(*FILTERS, "bucket")),
         *_live(f"{api}/logs/stream", "all records"),
@@ -100,7 +101,12 @@ def _table() -> tuple[Endpoint, ...]:
         on("GET", f"{api}/sources", status.sources, "read"),
         on("GET", f"{api}/alerts", status.alerts, "read"),
         on("GET", f"{api}/backends", backends.backends, "read"),
-        on("GET", f"{api}/backends/{{name}}/logs", backends.held, "read", query=_SEARCH),
+        on("GET", f"{backend}/logs", backends.held, "read", query=_SEARCH),
+        on("GET", f"{backend}/dead", backends.dead, "read", query=("limit", "after")),
+        on("POST", f"{backend}/dead/replay", backends.revive, "operate"),
+        on("POST", f"{backend}/pause", backends.pause, "operate"),
+        on("POST", f"{backend}/resume", backends.resume, "operate"),
+        on("POST", f"{backend}/replay", backends.replay, "operate", body=("since", "from")),
         on("GET", f"{api}/status", status.status, "read"),
         on("GET", f"{api}/health", status.health, "public"),
         on("GET", f"{api}/ready", status.ready, "read"),

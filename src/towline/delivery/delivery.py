@@ -8,11 +8,13 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from itertools import islice
 from typing import Final, Self
 
 from towline.delivery.batches import Batches
 from towline.delivery.bell import Bell
 from towline.delivery.dead import DeadLetters
+from towline.delivery.missed import Missed
 from towline.delivery.policy import Awaited, Policy
 from towline.delivery.router import Router
 from towline.errors import Rejected, Retryable
@@ -29,6 +31,10 @@ GREETING: Final = 2.0
 
 COMMIT_EVERY: Final = 1.0
 """Seconds between commits that only pass records which go elsewhere."""
+
+
+class _Moved(Exception):
+    """A person has moved the cursor."""
 
 
 class Delivery:
@@ -50,13 +56,14 @@ class Delivery:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         chance: Callable[[], float] = random.random,
         clock: Callable[[], float] = time.monotonic,
+        tell_missed: Callable[[int], None] = lambda _: None,
     ) -> None:
         self.name = name
         self.backend = backend
         self.health = Health()
         self._store = store
         self._router = router
-        self._dead = dead
+        self.dead = dead
         self._policy = (policy or Policy()).of(backend)
         self._sleep = sleep
         self._chance = chance
@@ -64,8 +71,9 @@ class Delivery:
         self._batches: Batches | None = None
         self._committed_at = clock()
         self._end: int | None = None
-        self._paused = False
+        self._paused = self._moved = False
         self._bell = Bell()
+        self._missed = Missed(tell_missed, clock)
         self._about: dict[str, object] = {"component": f"backends.{name}"}
         self._away = Trouble(
             _log, "cannot deliver", "delivers again", extra=self._about, clock=clock
@@ -83,6 +91,7 @@ class Delivery:
         await self.backend.__aenter__()
         if self._store.cursors.get(self.name) is None:
             self._store.cursors.set(self.name, self._store.next_offset)
+        self._paused = self._store.cursors.is_paused(self.name)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -102,44 +111,97 @@ class Delivery:
     def drain(self) -> None:
         """Let `run` deliver what the store holds now, and return.
 
-        With a destination that is away it returns at once where the store's files keep the rest.
+        With a destination that is away it returns at once where the store's files keep the rest,
+        and when it is paused.
         """
         self._end = self._store.next_offset
-        self._paused = False
         self._bell.ring()
 
+    @property
+    def paused(self) -> bool:
+        """Whether a person has said that nothing is sent."""
+        return self._paused
+
     def pause(self) -> None:
-        """Send nothing until `resume`; the cursor stays where it is."""
-        self._paused = True
-        self._bell.ring()
+        """Send nothing until `resume`, over restarts; the cursor stays where it is."""
+        self._pause(paused=True)
 
     def resume(self) -> None:
         """Go on from the cursor."""
-        self._paused = False
+        self._pause(paused=False)
+
+    def _pause(self, *, paused: bool) -> None:
+        self._paused = paused
+        self._store.cursors.pause(self.name, self._committed(), paused=paused)
         self._bell.ring()
+
+    def move(self, offset: int) -> int:
+        """Go on from another offset, kept in what the store has; return where that is."""
+        store = self._store
+        offset = max(store.first_offset, min(offset, store.next_offset))
+        store.cursors.set(self.name, offset)
+        self._moved, self._batches = True, None
+        self._bell.ring()
+        return offset
+
+    def revive(self) -> int:
+        """Send again what was set aside; return how many records that are. Blocking for a moment.
+
+        What is refused again is set aside anew.
+        """
+        count = self.dead.begin_again()
+        self._bell.ring()
+        return count
 
     async def run(self) -> None:
         """Deliver until cancelled or drained."""
-        reader = self._store.reader(self._committed())
-        batches = Batches(self.name, reader, self._router, self._policy, self._clock)
-        self._batches = batches
         if isinstance(self.backend, Awaited):
             await self._bell.first_of(self.backend.ready(), self._sleep(GREETING))
         self.health.up()
         with suppress(Retryable):  # raised when drained only
-            while await self._gathered(batches):
-                batch = batches.batch()
-                await self._deliver(batch)
-                batches.arrived(batch)
-                if not batches:
-                    self._commit(reader.offset)
+            while True:
+                try:
+                    await self._go_on(self._begin())
+                except _Moved:
+                    continue
+                break
+        self._missed.tell()
+
+    def _begin(self) -> Batches:
+        self._moved = False
+        reader = self._store.reader(self._committed())
+        self._batches = Batches(self.name, reader, self._router, self._policy, self._clock)
+        return self._batches
+
+    async def _go_on(self, batches: Batches) -> None:
+        while await self._gathered(batches):
+            if self.dead.waiting:
+                await self._revive()
+                continue
+            batch = batches.batch()
+            await self._deliver(batch)
+            batches.arrived(batch)
+            if not batches:
+                self._commit(batches.reader.offset)
+
+    async def _revive(self) -> None:
+        records = map(self._store.decode, self.dead.again())
+        while batch := list(islice(records, self._policy.max_records)):
+            await self._deliver(batch, aside=True)
+        self.dead.end_again()
 
     async def _gathered(self, batches: Batches) -> bool:
         """Wait for a batch that is due; False when drained and nothing is left."""
         while True:
+            if self._moved:
+                raise _Moved
             if self._paused:
+                if self._end is not None:
+                    return False
                 await self._bell.first_of()
                 continue
+            if self.dead.waiting:
+                return True
             more = await batches.fill(self._end)
             self._count_missed(batches.missed())
             if batches and not batches.patience():
@@ -156,6 +218,7 @@ class Delivery:
             waiting = self._sleep(batches.patience())
             await self._bell.first_of(batches.reader.wait(), waiting)
             return
+        self._missed.tell()
         if self._clock() - self._committed_at >= COMMIT_EVERY:
             self._commit(batches.cursor)
         await self._bell.first_of(batches.reader.wait())
@@ -163,25 +226,33 @@ class Delivery:
     def _count_missed(self, lost: int) -> None:
         if lost:
             self.health.counters["missed"] += lost
+            self._missed.add(lost)
             _log.warning(
-                "records fell off retention before they were delivered",
-                extra={**self._about, "lost": lost},
+                "records were removed before they were delivered",
+                # a record says it, too, with its number
+                extra={**self._about, "lost": lost, "told": True},
             )
 
-    async def _deliver(self, batch: Batch) -> None:
-        """Send until taken; what is rejected is narrowed down to its records and set aside."""
+    async def _deliver(self, batch: Batch, *, aside: bool = False) -> None:
+        """Send until taken; what is rejected is narrowed down to its records and set aside.
+
+        `aside`: the cursor has passed these long ago.
+        """
         try:
             await self._sent(batch)
         except Rejected as exc:
-            await self._narrow(batch, exc)
+            await self._narrow(batch, exc, aside=aside)
         else:
             self._arrived(batch)
             self.health.up()
-        self._commit(batch[-1].offset + 1)
+        if not aside:
+            self._commit(batch[-1].offset + 1)
 
     async def _sent(self, batch: Batch) -> None:
         attempt = 0
         while True:
+            if self._moved:
+                raise _Moved
             try:
                 await self.backend.send(batch)
             except Retryable as exc:
@@ -202,14 +273,16 @@ class Delivery:
         if isinstance(self.backend, Awaited) and self._end is None:
             # now and then try all the same: the reason that people see may have changed
             await self._bell.first_of(self.backend.ready(), self._sleep(self._policy.longest_delay))
-        while self._paused:
+        while self._paused and not self._moved:
+            if self._end is not None:
+                raise Retryable("paused")
             await self._bell.first_of()
 
-    async def _narrow(self, batch: Batch, exc: Rejected) -> None:
+    async def _narrow(self, batch: Batch, exc: Rejected, *, aside: bool) -> None:
         if not exc.positions and len(batch) > 1:
             middle = len(batch) // 2
-            await self._deliver(batch[:middle])
-            await self._deliver(batch[middle:])
+            await self._deliver(batch[:middle], aside=aside)
+            await self._deliver(batch[middle:], aside=aside)
             return
         poison = set(exc.positions or (0,))
         self._arrived([record for at, record in enumerate(batch) if at not in poison])
@@ -226,7 +299,8 @@ class Delivery:
         self.health.counters["rejected"] += len(records)
         self._poison.happened(reason)
         try:
-            self._dead.add(records, reason)
+            if gone := self.dead.add(records, reason):
+                self.health.counters["discarded"] += gone
         except OSError as exc:
             self.health.counters["discarded"] += len(records)
             self._poison.happened(f"nor can they be kept: {exc.strerror}")
@@ -237,5 +311,7 @@ class Delivery:
 
     def _commit(self, offset: int) -> None:
         self._committed_at = self._clock()
+        if self._moved:
+            return
         if offset != self._store.cursors.get(self.name):
             self._store.cursors.set(self.name, offset)

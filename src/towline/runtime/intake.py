@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
-from typing import Self
+from typing import Any, Final, Self
 
 from towline.config.settings import Pipeline as PipelineSettings
 from towline.pipeline.pipeline import Pipeline
@@ -13,6 +14,8 @@ from towline.record import Line, Origin, OriginType, time_text
 from towline.status import Health
 from towline.store.log import Store
 from towline.store.upkeep import Ledger, Progressing
+
+_GAP: Final = ',"gap":'
 
 
 class Intake:
@@ -25,6 +28,16 @@ class Intake:
 
     def emit(self, origin: Origin, lines: list[Line]) -> int:
         """Refine, encode, append; return the store's next offset."""
+        for line in [line for line in lines if line.system and line.extra.startswith(_GAP)]:
+            self._count(json.loads(f"{{{line.extra[1:]}}}")["gap"])
+        return self._put(origin, lines)
+
+    def _count(self, gap: dict[str, Any]) -> None:
+        totals = self.store.account.totals
+        totals["gaps"] += 1
+        totals["lost"] += int(gap["lost"])
+
+    def _put(self, origin: Origin, lines: list[Line]) -> int:
         store = self.store
         if lines:
             store.append(self.pipeline.refine(origin, lines, store.next_offset))
@@ -38,12 +51,21 @@ class Intake:
         *,
         name: str = "towline",
         fields: str = "",
+        extra: str = "",
     ) -> None:
-        """A record of Towline's own; `name` is the origin's, `fields` JSON."""
+        """A record of Towline's own; `name` is the origin's, `fields` and `extra` are JSON."""
         now = time.time_ns()
         origin = Origin(type=kind, name=name, device=self.device)
-        line = Line(text, time_text(now), now // 1_000_000, level=level, fields=fields)
-        self.emit(origin, [line])
+        line = Line(text, time_text(now), now // 1_000_000, level=level, fields=fields, extra=extra)
+        self._put(origin, [line])
+
+    def tell_missed(self, backend: str, lost: int) -> None:
+        """Say that records were removed before a backend had them."""
+        self.store.account.totals["missed"] += lost
+        reason = f"removed before the backend {backend} had them"
+        detail = json.dumps({"reason": reason, "lost": lost, "exact": True, "backend": backend})
+        records = "1 record" if lost == 1 else f"{lost} records"
+        self.tell(OriginType.SYSTEM, f"{records} {reason}", "warn", extra=f',"gap":{detail}')
 
 
 class PipelinePart:

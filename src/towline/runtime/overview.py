@@ -58,6 +58,8 @@ class Overview:
                     "queryable": isinstance(delivery.backend, Queryable),
                     "cursor": record_id(delivery.cursor),
                     "lag": delivery.lag,
+                    "paused": delivery.paused,
+                    "dead": delivery.dead.count,
                 }
                 rows.append(about | delivery.health.as_json())
         return rows

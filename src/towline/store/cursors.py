@@ -1,4 +1,6 @@
-"""How far each backend has got: one small file per backend, written in place at every commit.
+"""How far each backend has got, and whether a person has paused it: one small file per backend.
+
+It is written in place at every commit.
 
 A write of a few bytes within one sector is not torn by a kill, and the kernel coalesces them, so
 an SD card sees a write every few seconds however often a cursor moves.
@@ -12,12 +14,15 @@ import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 from urllib.parse import quote
 
 from towline.trouble import Trouble
 
 _log = logging.getLogger(__name__)
 _LONGEST = 200
+_PAUSED: Final = "paused"
+_RUNNING: Final = "runs  "  # as long: the file is written in place
 
 
 class Cursors:
@@ -29,6 +34,7 @@ class Cursors:
         self._folder = folder
         self._wrote = wrote
         self._offsets: dict[str, int] = {}
+        self._paused: set[str] = set()
         self._files: dict[str, int] = {}
         self._trouble = Trouble(
             _log, "a cursor cannot be written", "cursors are written again", extra={}
@@ -40,8 +46,23 @@ class Cursors:
         """The committed offset, or None for a backend that has none yet."""
         if name not in self._offsets and self._folder is not None:
             with contextlib.suppress(OSError, ValueError):
-                self._offsets[name] = int((self._folder / _file(name)).read_text(), 16)
+                offset, _, state = (self._folder / _file(name)).read_text().partition(" ")
+                if state.strip() not in ("", _RUNNING.strip(), _PAUSED):
+                    return None
+                self._offsets[name] = int(offset, 16)
+                if state.strip() == _PAUSED:
+                    self._paused.add(name)
         return self._offsets.get(name)
+
+    def is_paused(self, name: str) -> bool:
+        """Whether a backend is paused, over restarts, until it is resumed."""
+        self.get(name)
+        return name in self._paused
+
+    def pause(self, name: str, offset: int, *, paused: bool) -> None:
+        """Remember that a backend at `offset` is paused, or that it is not any more."""
+        (self._paused.add if paused else self._paused.discard)(name)
+        self.set(name, offset)
 
     def set(self, name: str, offset: int) -> None:
         """Commit: everything before `offset` has arrived. Survives a kill at any moment.
@@ -52,7 +73,8 @@ class Cursors:
         if self._folder is None:
             return
         try:
-            self._write(self._folder / _file(name), name, b"%016x\n" % offset)
+            state = _PAUSED if name in self._paused else _RUNNING
+            self._write(self._folder / _file(name), name, b"%016x %b\n" % (offset, state.encode()))
         except OSError as exc:
             self._trouble.happened(exc.strerror or str(exc))
         else:
@@ -66,6 +88,7 @@ class Cursors:
     def forget(self, name: str) -> None:
         """Drop a backend's cursor."""
         self._offsets.pop(name, None)
+        self._paused.discard(name)
         if name in self._files:
             os.close(self._files.pop(name))
         if self._folder is not None:

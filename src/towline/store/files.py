@@ -175,8 +175,10 @@ class Files:
 
     async def _close(self, segment: Segment) -> None:
         try:
-            text = segment.facts.as_text()
-            await asyncio.to_thread(segment.index.write_text, text)
+            if segment.facts.blocks is not None:
+                text = segment.facts.as_text()
+                self._wrote("index", len(text))
+                await asyncio.to_thread(segment.index.write_text, text)
             path = await asyncio.to_thread(codec.close, segment.path, self.compression)
             size = path.stat().st_size
         except OSError as exc:
@@ -185,7 +187,7 @@ class Files:
                 extra={"file": segment.path.name, "reason": str(exc)},
             )
         else:
-            self._wrote("compression", len(text) + (size if path != segment.path else 0))
+            self._wrote("compression", size if path != segment.path else 0)
             segment.path, segment.size = path, size
 
     def close_again(self) -> None:
@@ -207,6 +209,8 @@ class Files:
         if facts is None:
             self.remove(segment)
             return before
+        if facts is segment.facts:
+            return 0
         segment.facts, segment.size = facts, segment.current().stat().st_size
         self._wrote("retention", segment.size)
         return before - facts.count

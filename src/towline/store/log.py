@@ -221,14 +221,15 @@ class Store:
         while self._written < self.ring.next:
             records = self.ring.slice(self._written, PIECE)
             try:
-                self.files.append(records)
+                if records:
+                    self.files.append(records)
             except OSError as exc:
                 self._refused_at = self._monotonic()
                 if self.health.state != State.DEGRADED:
                     _log.error("the store cannot write", extra={"reason": exc.strerror})
                 self.health.degraded(f"cannot write: {exc.strerror}")
                 return
-            self._written += len(records)
+            self._written = min(self._written + PIECE, self.ring.next)
         self._refused_at = -RETRY
         if self.health.state == State.DEGRADED:
             self.health.up()
@@ -271,6 +272,11 @@ class Store:
         self.account.taken.reach(segment.facts.last + 1)
         self._remember_all()
         self.files.remove(segment)
+
+    def forget(self, goes: Callable[[Record], bool], before: int) -> int:
+        """Remove records from memory; return how many of them are in no file."""
+        gone = self.ring.take_out(goes, before)
+        return sum(offset >= self._written for offset in gone) if self._persist else len(gone)
 
     async def thin(self, segment: Segment, goes: Callable[[Record], bool]) -> int:
         """Remove records from a closed file; return how many. The others stay as they are."""

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from towline.record import Record
-from towline.store.segment import Segment, offset_of
+from towline.store.segment import Facts, Segment, offset_of
 
 if TYPE_CHECKING:
     from towline.store.log import Store
 
 
-Rows = tuple[Segment, Iterator[bytes]]
-"""A file that is being read and its rows from there on."""
+Rows = tuple[Segment, Facts, Iterator[bytes]]
+"""A file that is being read, its facts (others once it is written anew), its rows from there on."""
 
 
 class Reader:
@@ -72,10 +72,10 @@ class Reader:
         records: list[Record] = []
         decode = self._store.decode
         for segment in segments:
-            if rows is None or rows[0] is not segment:
-                rows = (segment, segment.lines())
+            if rows is None or rows[0] is not segment or rows[1] is not segment.facts:
+                rows = (segment, segment.facts, segment.lines())
             damaged = 0
-            for row in rows[1]:
+            for row in rows[2]:
                 try:
                     if offset_of(row) < offset:
                         continue

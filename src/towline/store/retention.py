@@ -95,12 +95,13 @@ class Retention:
                 await store.files.settle()
         for segment in list(store.segments):
             facts = segment.facts
-            if store.files.is_open(segment) or not facts.count:
+            if store.files.is_open(segment) or not facts.count or facts.oldest >= max(horizons):
                 continue
-            if facts.newest < min(horizons):
+            held = [horizons[at] for at in self._rules.possible(facts, store.decode)]
+            if facts.newest < min(held):
                 gone += facts.count
                 await store.drop(segment)
-            elif facts.oldest < max(horizons) and len(horizons) > 1:
+            elif facts.oldest < max(held) and len(held) > 1:
                 gone += await self._thin(segment, now)
         return gone
 

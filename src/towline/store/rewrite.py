@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -12,23 +13,23 @@ from towline.record import Record
 from towline.store import codec
 from towline.store.segment import Facts, Segment
 
-_PIECE: Final = 1000
 _SUFFIXES: Final = {".zst": "zstd", ".gz": "gzip"}
 
 
 def without(segment: Segment, goes: Callable[[Record], bool], decode: Decoder) -> Facts | None:
-    """Write a file anew without the records that go; None where nothing is left, and no file.
+    """Write a file anew without the records that go, if there are any; None where none is left.
 
     Until the rename the old file is whole, after it the new one is; facts that an earlier file
     left are gone by then, and are made again where a crash leaves none. Rows that are damaged go,
     too. Blocking; `OSError` leaves the old file.
     """
+    if not any(goes(record) for record in _records(segment, decode)):
+        return segment.facts
     path = segment.current()
     plain = path.with_name(f"{segment.stem}.ndjson.part")
     packed = path.with_name(f"{path.name}.part")
     try:
-        facts = _copy(segment, goes, decode, plain)
-        if not facts.count:
+        if not _copy(segment, goes, decode, plain):
             return None
         if path.suffix in _SUFFIXES:
             codec.pack(plain, packed, _SUFFIXES[path.suffix])
@@ -37,35 +38,24 @@ def without(segment: Segment, goes: Callable[[Record], bool], decode: Decoder) -
     finally:
         plain.unlink(missing_ok=True)
         packed.unlink(missing_ok=True)
-    segment.index.write_text(facts.as_text())
-    return facts
+    anew = Segment(path, segment.first)
+    anew.scan(decode, to_damage=False)
+    segment.index.write_text(anew.facts.as_text())
+    return anew.facts
 
 
-def _copy(segment: Segment, goes: Callable[[Record], bool], decode: Decoder, target: Path) -> Facts:
-    """Write what stays as plain text, synced."""
-    facts = Facts()
+def _copy(segment: Segment, goes: Callable[[Record], bool], decode: Decoder, target: Path) -> int:
+    """Write what stays as plain text, synced; return how many bytes that is."""
     with target.open("wb") as file:
-        for kept in _pieces(segment, goes, decode):
-            facts.add(kept)
-            file.writelines(record.json + b"\n" for record in kept)
+        for record in _records(segment, decode):
+            if not goes(record):
+                file.write(record.json + b"\n")
         file.flush()
         os.fsync(file.fileno())
-    return facts
+        return file.tell()
 
 
-def _pieces(
-    segment: Segment, goes: Callable[[Record], bool], decode: Decoder
-) -> Iterator[list[Record]]:
-    kept: list[Record] = []
+def _records(segment: Segment, decode: Decoder) -> Iterator[Record]:
     for row in segment.lines():
-        try:
-            record = decode(row)
-        except ValueError:
-            continue
-        if not goes(record):
-            kept.append(record)
-        if len(kept) >= _PIECE:
-            yield kept
-            kept = []
-    if kept:
-        yield kept
+        with suppress(ValueError):
+            yield decode(row)

@@ -10,6 +10,7 @@ from towline.config.settings import Keep
 from towline.pipeline.encode import Decoder
 from towline.pipeline.match import Verdict, compile_match
 from towline.record import Origin, Record
+from towline.store.facts import ANY, Facts, Kind
 from towline.store.segment import Segment
 
 _ORIGINS: Final = 4096
@@ -64,6 +65,31 @@ class Rules:
             verdicts = [matcher.of(origin) for matcher in self._matchers]
             known = self._verdicts[id(origin)] = origin, verdicts
         return known[1]
+
+    def possible(self, facts: Facts, decode: Decoder) -> frozenset[int]:
+        """The numbers of the ages that can hold for any record of a file, by its facts."""
+        everything = frozenset(range(len(self.ages)))
+        if not facts.kinds or ANY in facts.kinds:
+            return everything
+        found: set[int] = set()
+        try:
+            for kind in facts.kinds:
+                found |= (
+                    self._possible(decode.origin(kind.origin), kind) if kind.origin else everything
+                )
+        except ValueError:  # a type of origin that a later version knows
+            return everything
+        return frozenset(found)
+
+    def _possible(self, origin: Origin, kind: Kind) -> set[int]:
+        found: set[int] = set()
+        for number, matcher in enumerate(self._matchers):
+            verdict = matcher.of(origin, kind)
+            if verdict is not False:
+                found.add(number)
+            if verdict is True:
+                return found
+        return found | {len(self._matchers)}
 
     def horizons(self, now: float) -> tuple[float, ...]:
         """The time, in milliseconds, before which records are too old, for each of the ages."""

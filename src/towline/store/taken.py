@@ -74,6 +74,8 @@ class Taken:
 
     def between(self, offset: int, end: int) -> int:
         """How many records were taken from `offset` to before `end`."""
+        if end <= offset:
+            return 0
         earlier = sum(
             min(count, min(end, last) - max(offset, first))
             for first, last, count in self._ranges

@@ -7,7 +7,7 @@ import httpx
 import msgspec
 import pytest
 
-from tests.unit.api.world import DB, NOW, WEB, World
+from tests.unit.api.world import DB, NOW, WEB, World, client, token
 from towline.api import logs
 from towline.store.query import Query
 
@@ -217,3 +217,27 @@ async def test_gathering_asks_the_store_in_chunks_and_keeps_the_limit(
     rows, last = await logs.gather(world.store, query)
     assert [msgspec.json.decode(row)["id"] for row in rows] == [r.id for r in records[:0:-1]]
     assert last == records[1].offset
+
+
+async def test_removing_needs_a_filter_or_the_word_all(
+    world: World, api: httpx.AsyncClient
+) -> None:
+    world.say("a", "b")
+    world.say("c", origin=DB)
+    for query in ("", "?all=false", "?all=true&serviceName=web", "?serviceName="):
+        answer = await api.delete(f"{LOGS}{query}")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "bad_parameter")
+    assert (await api.delete(f"{LOGS}?serviceName=web")).json() == {"removed": 2}
+    assert world.notes == ["2 records removed (serviceName=web), by 127.0.0.1"]
+    assert (await api.get(f"{LOGS}/count")).json() == {"count": 1}
+    assert (await api.delete(f"{LOGS}?all=true")).json() == {"removed": 1}
+
+
+async def test_only_an_admin_may_remove(world: World) -> None:
+    tokens = (token("o", "operate"), token("a", "admin"))
+    async with client(world, tokens=tokens, peer="10.0.0.1") as api:
+        for text, status in (("o", 403), ("a", 200)):
+            headers = {"Authorization": f"Bearer {text}"}
+            answer = await api.delete(f"{LOGS}?all=true", headers=headers)
+            assert answer.status_code == status
+    assert world.notes == ["0 records removed (all=true), by a"]

@@ -15,6 +15,7 @@ from towline.api.auth import Gate
 from towline.api.desk import Desk
 from towline.config.settings import Device, Token
 from towline.config.settings import Store as StoreSettings
+from towline.delivery.delivery import Delivery
 from towline.errors import ConfigError, EditError, NotFound, Problem
 from towline.live.viewers import Viewers
 from towline.pipeline.encode import encode, template_of
@@ -22,6 +23,8 @@ from towline.record import Line, Origin, OriginType, Record, time_text
 from towline.runtime.configuration import etag_of
 from towline.status import Health
 from towline.store.log import Store
+from towline.store.query import Query
+from towline.store.removal import remove
 
 NOW = 1_700_000_000_000
 WEB = Origin(
@@ -64,6 +67,8 @@ class World:
         self.attached: dict[str, tuple[int | None, str | None]] = {}
         self.holders: dict[str, object] = {"mqtt": object()}
         self.clock = NOW
+        self.notes: list[str] = []
+        self.deliveries: dict[str, Delivery] = {}
         self.more_status: dict[str, dict[str, Any]] = {}
 
     def say(
@@ -124,6 +129,17 @@ class World:
         if name not in self.holders:
             raise NotFound(f"backends.{name}: unknown")
         return self.holders[name]
+
+    def delivery(self, name: str) -> Delivery:
+        if name not in self.deliveries:
+            raise NotFound(f"backends.{name}: unknown")
+        return self.deliveries[name]
+
+    async def remove(self, query: Query) -> int:
+        return await remove(self.store, query)
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
 
     async def attach(
         self, container_id: str, service_id: int | None, service_name: str | None

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.delivery.rig import API, Destination, Patient, Time, append, numbered, settle
+from tests.unit.store.rig import until
 from towline.config.settings import Match, Route
 from towline.config.settings import Store as StoreSettings
 from towline.delivery.dead import DeadLetters
@@ -39,6 +40,7 @@ class Rig:
         self.router = Router()
         self.policy = Policy()
         self.task: asyncio.Task[None] | None = None
+        self.missed: list[int] = []
 
     async def start(self) -> Delivery:
         self.delivery = Delivery(
@@ -51,6 +53,7 @@ class Rig:
             sleep=self.time.sleep,
             chance=lambda: 1.0,
             clock=self.time,
+            tell_missed=self.missed.append,
         )
         await self.delivery.__aenter__()
         self.task = asyncio.create_task(self.delivery.run())
@@ -313,6 +316,7 @@ async def test_draining_ends_though_records_keep_coming(rig: Rig) -> None:
     delivery = await rig.start()
     delivery.pause()
     append(rig.store, "a")
+    delivery.resume()
     delivery.drain()
 
     def chatty(_: Batch) -> None:
@@ -384,6 +388,131 @@ async def test_paused_nothing_is_sent_and_resumed_all_of_it_is(rig: Rig) -> None
     delivery.resume()
     await settle()
     assert rig.backend.messages == numbered(3)
+
+
+async def test_paused_it_stays_over_a_reload_and_a_restart(time: Time, tmp_path: Path) -> None:
+    settings = StoreSettings(path=tmp_path / "data", persist=True)
+    async with Store(settings) as store:
+        rig = Rig(store, Destination(), time, tmp_path)
+        delivery = await rig.start()
+        append(store, *numbered(2))
+        await settle()
+        delivery.pause()
+        append(store, *numbered(2, 2))
+        delivery.drain()  # a reload: another one takes its place
+        assert rig.task is not None
+        await asyncio.wait_for(rig.task, 10)
+        delivery = await rig.start()
+        await settle()
+        assert (delivery.paused, delivery.lag, rig.backend.messages) == (True, 2, numbered(2))
+        await rig.kill()
+    async with Store(settings) as store:
+        rig = Rig(store, rig.backend, time, tmp_path)
+        delivery = await rig.start()
+        assert (delivery.paused, delivery.lag) == (True, 2)
+        delivery.resume()
+        await until(lambda: rig.backend.messages == numbered(4))
+        await rig.kill()
+    async with Store(settings) as store:
+        assert not store.cursors.is_paused("mqtt")
+
+
+async def test_paused_while_a_destination_is_away_it_does_not_try_again(rig: Rig) -> None:
+    rig.backend.trouble = lambda _: Retryable("away")
+    delivery = await rig.start()
+    append(rig.store, "a")
+    await settle()
+    delivery.pause()
+    rig.backend.trouble = lambda _: None
+    await rig.time.pass_(600)
+    assert (rig.backend.tries, rig.backend.messages) == (1, [])
+    delivery.resume()
+    await settle()
+    assert rig.backend.messages == ["a"]
+
+
+async def test_moved_back_it_sends_again_from_there(rig: Rig) -> None:
+    delivery = await rig.start()
+    made = append(rig.store, *numbered(5))
+    await settle()
+    assert delivery.move(made[3].offset) == made[3].offset
+    await settle()
+    assert rig.backend.messages == numbered(5) + numbered(2, 3)
+    assert delivery.lag == 0
+    assert delivery.move(0) == made[0].offset
+    await settle()
+    assert rig.backend.messages[7:] == numbered(5)
+    assert delivery.health.counters["missed"] == 0
+    assert delivery.move(1 << 62) == rig.store.next_offset
+
+
+async def test_moved_while_a_batch_is_on_its_way_the_batch_does_not_move_it_back(
+    rig: Rig,
+) -> None:
+    delivery = await rig.start()
+    made = append(rig.store, *numbered(3))
+
+    def move(batch: Batch) -> None:
+        rig.backend.trouble = lambda _: None
+        delivery.move(made[1].offset)
+
+    rig.backend.trouble = move
+    await settle()
+    assert rig.backend.messages == numbered(3) + numbered(2, 1)
+    assert rig.store.cursors.get("mqtt") == rig.store.next_offset
+
+
+async def test_moved_on_it_gives_up_a_batch_that_nobody_takes(rig: Rig) -> None:
+    rig.backend.trouble = lambda batch: Retryable("no") if batch[0].message == "line 0" else None
+    delivery = await rig.start()
+    made = append(rig.store, *numbered(3))
+    await settle()
+    assert rig.backend.messages == []
+    delivery.move(made[1].offset)
+    await settle()
+    assert rig.backend.messages == numbered(2, 1)
+
+
+async def test_what_was_set_aside_is_sent_again_and_the_rest_set_aside_anew(rig: Rig) -> None:
+    refused = {"line 1", "line 3"}
+
+    def refuse(batch: Batch) -> Rejected | None:
+        bad = any(record.message in refused for record in batch)
+        return Rejected("too large") if bad else None
+
+    rig.backend.trouble = refuse
+    delivery = await rig.start()
+    append(rig.store, *numbered(5))
+    await settle()
+    assert delivery.dead.count == 2
+    cursor = rig.store.cursors.get("mqtt")
+    refused.remove("line 1")
+    assert delivery.revive() == 2
+    await settle()
+    assert "line 1" in rig.backend.messages
+    assert delivery.dead.count == 1
+    assert rig.store.cursors.get("mqtt") == cursor
+    rows, _ = delivery.dead.page("", 10)
+    assert [json.loads(row)["record"]["message"] for row in rows] == ["line 3"]
+    assert not delivery.dead.waiting
+    assert delivery.revive() == 1
+    assert delivery.revive() == 0
+
+
+async def test_what_a_backend_missed_is_told_as_one_number(store: Store, rig: Rig) -> None:
+    store.resize(10)
+    delivery = await rig.start()
+    delivery.pause()
+    append(store, *numbered(25))
+    delivery.resume()
+    await settle()
+    assert rig.missed == [15]
+    delivery.pause()
+    append(store, *numbered(12))
+    delivery.resume()
+    await settle()
+    assert rig.missed == [15, 2]
+    assert delivery.health.counters["missed"] == 17
 
 
 async def test_the_backend_is_opened_and_closed_with_the_delivery(rig: Rig) -> None:

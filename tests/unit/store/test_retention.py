@@ -104,6 +104,8 @@ async def test_a_file_is_neither_read_nor_written_when_its_facts_tell_enough(
         monkeypatch.setattr(Segment, "lines", read)
         assert await retention(rig, DEBUG, DB_LONG, hours=0.9).clean() == 0  # all too young
         assert await retention(rig, hours=5).clean() == 0  # no rules
+        warn = Keep(match=Match(level=("warn",)), max_age=HOUR)
+        assert await retention(rig, warn, hours=5).clean() == 0  # nothing that it matches
         assert await retention(rig, DEBUG, DB_LONG, hours=102).clean() == 30  # all too old
 
 
