@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,25 @@ async def test_a_fault_in_an_included_file_is_refused_with_its_name_and_nothing_
     assert towline.parts() == before
     (folder / "brokers" / "home.yaml").write_text(f"{BROKER}!secret pw\n")
     await auntil(lambda: configuration(towline)["state"] == "up")
+    assert towline.parts() == before
+
+
+@pytest.mark.parametrize("name", ["towline.yaml", "secrets.yaml", "brokers/home.yaml"])
+async def test_a_huge_file_is_refused_and_nothing_is_touched(
+    towline: Towline, folder: Path, name: str
+) -> None:
+    before, good = towline.parts(), (folder / name).read_bytes()
+    os.truncate(folder / name, 1 << 30)
+    await auntil(lambda: configuration(towline)["state"] == "degraded", 30)
+    problems = towline.config_history()[0]["problems"]
+    (told,) = [each for each in problems if each["code"] == "too_long"]
+    assert (told["file"], told["message"]) == (
+        str(folder / name),
+        "the file is too long: more than 1 MiB",
+    )
+    assert towline.parts() == before
+    (folder / name).write_bytes(good)
+    await auntil(lambda: configuration(towline)["state"] == "up", 30)
     assert towline.parts() == before
 
 

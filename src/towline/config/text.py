@@ -108,7 +108,7 @@ def read_text(data: bytes | str, file: str = "", *, private: bool = False) -> Te
     """The text of a file as it came, or `ConfigError`: too long, not UTF-8, control characters."""
     size = len(data) if isinstance(data, bytes) else len(data.encode(errors="replace"))
     if size > MOST_BYTES:
-        wanted = f"the file is too long: {size} bytes, at most {MOST_BYTES} are read"
+        wanted = f"the file is too long: more than {MOST_BYTES >> 20} MiB"
         raise ConfigError([Text("", file).problem("too_long", wanted, (1, 1))])
     content = data if isinstance(data, str) else _decoded(data, file, private=private)
     text = Text(content.removeprefix("\ufeff"), file, private=private)

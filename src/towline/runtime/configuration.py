@@ -247,13 +247,13 @@ class Configuration:
             raise EditError("read_only", "the configuration follows a repository: commit to it")
         if file is None:
             raise EditError("no_file", "Towline runs without a file: start it with --config FILE")
+        self.settings(text)  # takes its time: what stands in the file is looked at after it
         try:
             present = file.read_bytes()
         except OSError as exc:
             raise EditError("unreadable", f"{file}: {exc.strerror}") from exc
         if etag not in ("*", etag_of(present)):
             raise EditError("changed_meanwhile", "the file has changed since it was read")
-        self.settings(text)
         try:
             self.history.keep(present)
             # through a link: what the link points to is replaced, the link stays

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from towline.config.environment import Overrides
+from towline.config.settings import Settings
 from towline.errors import ConfigError, EditError, Problem
 from towline.runtime.configuration import Configuration, Options, etag_of
 from towline.runtime.diff import Plan
@@ -56,6 +57,18 @@ def test_an_edit_of_another_text_than_was_read_is_refused(file: Path) -> None:
     with pytest.raises(EditError, match="has changed"):
         configuration(file).replace(BETTER, etag_of(b"something else"))
     assert file.read_bytes() == GOOD
+
+
+def test_what_somebody_else_saves_while_an_edit_is_checked_is_not_overwritten(file: Path) -> None:
+    class Meanwhile(Configuration):
+        def settings(self, text: bytes | str | None) -> Settings:
+            file.write_bytes(b"version: 1\n")
+            return super().settings(text)
+
+    found = Meanwhile(Options(file=file, environment={}, overrides=Overrides()), {}, {})
+    with pytest.raises(EditError, match="has changed"):
+        found.replace(BETTER, etag_of(GOOD))
+    assert file.read_bytes() == b"version: 1\n"
 
 
 def test_an_edit_at_fault_is_refused_and_nothing_is_written(file: Path, tmp_path: Path) -> None:
