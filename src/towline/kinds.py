@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from towline.backends import clickhouse, elasticsearch, loki, mqtt, otlp
+from towline.backends import clickhouse, elasticsearch, loki, mqtt, otlp, syslog
 from towline.config.kinds import Kinds
 from towline.sources import demo, docker, journald
 
@@ -17,6 +17,7 @@ BACKENDS: Final[Kinds] = {
     "mqtt": mqtt.KIND,
     "loki": loki.KIND,
     "elasticsearch": elasticsearch.KIND,
+    "syslog": syslog.KIND,
     "otlp": otlp.KIND,
     "clickhouse": clickhouse.KIND,
 }

@@ -15,8 +15,10 @@ from typing import Any, Protocol
 
 from tests.contract.peers import ClickHouse, Collector, Elasticsearch, Loki, Peer
 from tests.real.broker import Broker
+from tests.real.certificates import Authority
 from tests.real.http import HttpPeer
 from tests.real.listener import Listener
+from tests.real.syslog import Syslog, Trust
 from tests.real.until import auntil, until
 from towline.backends.mqtt import DEFAULT_TOPIC, MqttBackend, MqttSettings
 from towline.broker.connection import Connection
@@ -219,6 +221,43 @@ def around(folder: Path) -> Surroundings:
     )
 
 
+class SyslogPeer:
+    """A rsyslogd as a peer."""
+
+    def __init__(self, server: Syslog, scheme: str) -> None:
+        self._server = server
+        self.url = f"{scheme}://{server.address}"
+
+    def lines(self) -> list[bytes]:
+        return [row["msg"].encode() for row in self._server.rows()]
+
+    async def start(self) -> None:
+        await asyncio.to_thread(self._server.start)
+
+    async def stop(self) -> None:
+        await asyncio.to_thread(self._server.kill)
+
+
+def trusted(folder: Path) -> tuple[Trust, dict[str, object]]:
+    """What a server and its client need to know each other."""
+    authority = Authority(folder)
+    server, client = authority.issue("server"), authority.issue("client")
+    ours = {"ca": str(authority.ca), "cert": str(client[0]), "key": str(client[1])}
+    return Trust(authority.ca, *server), {"tls": ours}
+
+
+def _syslog(scheme: str, **keys: object) -> Opener:
+    @asynccontextmanager
+    async def opened(folder: Path) -> AsyncIterator[Destination]:
+        trust, more = trusted(folder / "trust") if scheme == "tls" else (None, {})
+        with Syslog(folder / "syslog", trust) as server:
+            peer = SyslogPeer(server, scheme)
+            async with of_kind("syslog", folder, url=peer.url, **more, **keys) as backend:
+                yield PeerDestination(peer, backend, once=False)
+
+    return opened
+
+
 BACKENDS: dict[str, Opener] = {
     "mqtt": _mqtt(None),
     "mqtt-batched": _mqtt(Batching(max_age=1.0, max_records=50)),
@@ -226,4 +265,7 @@ BACKENDS: dict[str, Opener] = {
     "elasticsearch": _http("elasticsearch", Elasticsearch),
     "otlp": _http("otlp", Collector, once=False),
     "clickhouse": _http("clickhouse", ClickHouse),
+    "syslog": _syslog("tcp"),
+    "syslog-lines": _syslog("tcp", framing="lf"),
+    "syslog-tls": _syslog("tls"),
 }

@@ -35,6 +35,7 @@ GIT = (
 TESTS = (
     Tool("journalctl", "systemd", "tests of the journal"),
     Tool("sshd", "openssh-server", "tests of repositories over ssh"),
+    Tool("rsyslogd", "rsyslog-gnutls", "tests of records to a syslog server"),
     Tool("chromium", "chromium", "tests of the page"),
     Tool("jq", "jq", "tests that stored files are plain JSON"),
     Tool("zstd", "zstd", "tests that compressed files are plain zstd"),

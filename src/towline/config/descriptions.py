@@ -95,6 +95,17 @@ DESCRIPTIONS: Final[dict[str, str]] = {
     "backends.<loki>.tenant": "Sent as `X-Scope-OrgID`",
     "backends.<elasticsearch>": "Records to Elasticsearch or OpenSearch.",
     "backends.<elasticsearch>.index": "The index or data stream. Placeholders: those of a topic, and `{date}`, the record's own day (`2026.01.31`)",
+    "backends.<syslog>": "Records to a syslog server.",
+    "backends.<syslog>.url": "`tls://host:port` (port 6514), `tcp://host:port` or `udp://host:port` (port 514)",
+    "backends.<syslog>.framing": "How messages are told apart with TCP and TLS: `octet` counts them, `lf` ends each by a line feed",
+    "backends.<syslog>.facility": "The facility: `user`, `daemon`, `local0` and so on",
+    "backends.<syslog>.enterprise": "The enterprise number of the structured data's names, as in `towline@32473`; 0 sends none",
+    "backends.<syslog>.max_size": "Bytes of a message, 480B to 1MB; what is larger loses its fields, then its facts, then its end",
+    "backends.<syslog>.tls": "Whom to trust and who we are, with `tls://`.",
+    "backends.<syslog>.timeout": "How long it may take until the other machine has a batch",
+    "backends.<syslog>.batch": "How many messages are written at once.",
+    "backends.<syslog>.batch.max_age": "How long a record waits for company",
+    "backends.<syslog>.batch.max_records": "How many are written at once",
     "backends.<otlp>": "Records to an OpenTelemetry collector, over HTTP.",
     "backends.<clickhouse>": "Records to a table of ClickHouse.",
     "backends.<clickhouse>.database": "The database",
@@ -212,6 +223,12 @@ _HTTP: Final = {
     "batch.max_age": "How long a record waits for company",
     "batch.max_records": "How many make a request",
 }  # fmt: skip
+DESCRIPTIONS.update(
+    {
+        f"backends.<syslog>.{key}": _HTTP[key]
+        for key in ("tls.ca", "tls.cert", "tls.key", "tls.verify")
+    }
+)
 DESCRIPTIONS.update(
     {f"backends.<{kind}>.{key}": text for kind in OVER_HTTP for key, text in _HTTP.items()}
 )
