@@ -55,14 +55,19 @@ def problem(problem: Problem) -> dict[str, Any]:
     return found | {"path": [str(part) for part in problem.path]}
 
 
-def records(rows: Iterable[bytes], next_id: str | None) -> Response:
-    """A page of records; `next` is where to go on, null at the end."""
-    return page("logs", rows, next_id)
+def records(rows: Iterable[bytes], next_id: str | None, *, partial: bool = False) -> Response:
+    """A page of records; `next` is where to go on, null at the end.
+
+    A partial one says that the time was up before as many were found as were asked for.
+    """
+    return page("logs", rows, next_id, partial=partial)
 
 
-def page(name: str, rows: Iterable[bytes], next_id: str | None) -> Response:
+def page(
+    name: str, rows: Iterable[bytes], next_id: str | None, *, partial: bool = False
+) -> Response:
     """Rows that are JSON already, as the list of a name."""
     held = list(rows)
-    tail = b'],"next":' + _encode(next_id) + b"}"
+    tail = b'],"next":' + _encode(next_id) + (b',"partial":true}' if partial else b"}")
     body = b'{"count":%d,"%b":[' % (len(held), name.encode()) + b",".join(held) + tail
     return Response(body, media_type="application/json")

@@ -42,6 +42,15 @@ FILTERS: Final = (
 PAGING: Final = ("limit", "before", "after", "order", "format")
 """The parameters that say how many of them, from where, and in which shape."""
 
+AROUND: Final = ("around", "context")
+"""The parameters that ask for a record and what stands about it."""
+
+EXPORT: Final = ("before", "after", "order", "format")
+"""The parameters of an export: it has no limit."""
+
+DEFAULT_CONTEXT: Final = 10
+MAX_CONTEXT: Final = 1000
+
 DEFAULT_LIMIT: Final = 100
 MAX_LIMIT: Final = 10_000
 FORMATS: Final = ("json", "ndjson", "text", "csv")
@@ -160,6 +169,19 @@ class Asked:
             limit=self.whole("limit", DEFAULT_LIMIT, least=1, most=MAX_LIMIT),
             newest_first=order == "desc",
         )
+
+    def around(self) -> tuple[Query, int, int] | None:
+        """The filters, the offset of a record, and how many to either side of it."""
+        offset = self.offset("around")
+        if offset is None:
+            if "context" in self:
+                raise _bad("context", "goes with around, the id of a record")
+            return None
+        for name in ("before", "after", "order", "limit"):
+            if name in self:
+                raise _bad(name, "does not go with around, which has its own order and end")
+        count = self.whole("context", DEFAULT_CONTEXT, least=0, most=MAX_CONTEXT)
+        return self.filters(), offset, count
 
     def filters(self) -> Query:
         """The query that the filters alone make."""

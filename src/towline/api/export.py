@@ -57,16 +57,24 @@ def _escape(hit: re.Match[str]) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
-def table(rows: Iterable[bytes]) -> bytes:
-    """CSV (RFC 4180) with a head row."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(COLUMNS)
-    for row in rows:
-        record = _decode(row)
-        record["stream"] = "stderr" if record.get("isStdErr") else "stdout"
-        writer.writerow([_cell(record.get(column, "")) for column in COLUMNS])
-    return out.getvalue().encode()
+class Table:
+    """CSV (RFC 4180); the head row comes with the first rows."""
+
+    def __init__(self) -> None:
+        self._begun = False
+
+    def __call__(self, rows: Iterable[bytes]) -> bytes:
+        """Some more rows."""
+        out = io.StringIO()
+        writer = csv.writer(out)
+        if not self._begun:
+            writer.writerow(COLUMNS)
+            self._begun = True
+        for row in rows:
+            record = _decode(row)
+            record["stream"] = "stderr" if record.get("isStdErr") else "stdout"
+            writer.writerow([_cell(record.get(column, "")) for column in COLUMNS])
+        return out.getvalue().encode()
 
 
 def _cell(value: Any) -> Any:
@@ -77,8 +85,10 @@ def _cell(value: Any) -> Any:
     return f"'{value}" if value.startswith(("=", "+", "-", "@", "\t", "'")) else value
 
 
-RENDERERS: Final[Mapping[str, tuple[str, Callable[[Iterable[bytes]], bytes]]]] = {
-    "ndjson": ("application/x-ndjson", ndjson),
-    "text": ("text/plain; charset=utf-8", text),
-    "csv": ("text/csv; charset=utf-8", table),
+Render = Callable[[Iterable[bytes]], bytes]
+RENDERERS: Final[Mapping[str, tuple[str, Callable[[], Render]]]] = {
+    "ndjson": ("application/x-ndjson", lambda: ndjson),
+    "text": ("text/plain; charset=utf-8", lambda: text),
+    "csv": ("text/csv; charset=utf-8", Table),
 }
+"""By format: the media type, and what makes a renderer for one answer, whole or in pieces."""

@@ -1,30 +1,29 @@
-"""Stored records: search, count, histogram, removal."""
+"""Stored records: search, count, histogram, export."""
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
 from typing import Final
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from towline.api import answers
-from towline.api.asked import FILTERS, FORMATS, PAGING, Asked, pairs
+from towline.api.asked import AROUND, EXPORT, FILTERS, FORMATS, PAGING, Asked, pairs
+from towline.api.attended import attended
 from towline.api.bodies import read_object
 from towline.api.desk import Desk
-from towline.api.export import RENDERERS
+from towline.api.export import RENDERERS, Render
 from towline.errors import QueryError
 from towline.record import record_id
 from towline.store.log import Store
-from towline.store.query import Query
+from towline.store.query import Page, Query
 
-CHUNK: Final = 1000
-"""Records asked of the store at once: other requests have their turn between two chunks."""
-
-MAX_BYTES: Final = 16 << 20
-"""Records in one answer; the page ends early there and `next` goes on."""
+CHUNK: Final = 5000
+"""Records of an export that are in memory at a time."""
 
 MAX_BUCKETS: Final = 1000
 _BUCKETS: Final = 60
@@ -33,51 +32,51 @@ _HOUR: Final = 3_600_000
 
 async def search(desk: Desk, request: Request) -> Response:
     """Find records, newest first."""
-    return await _page(desk, request.query_params.multi_items())
+    return await attended(request, _page(desk, request.query_params.multi_items()))
 
 
 async def search_by_body(desk: Desk, request: Request) -> Response:
     """The same with the filters in the body: ingress refuses some query strings."""
-    return await _page(desk, pairs(await read_object(request)))
+    return await attended(request, _page(desk, pairs(await read_object(request))))
 
 
 async def _page(desk: Desk, parameters: Iterable[tuple[str, str]]) -> Response:
-    asked = Asked(parameters, (*FILTERS, *PAGING))
+    asked = Asked(parameters, (*FILTERS, *PAGING, *AROUND))
     shape = asked.choice("format", FORMATS, "json")
-    rows, last = await gather(desk.towline.store, asked.query())
-    next_id = None if last is None else record_id(last)
+    around = asked.around()
+    store = desk.towline.store
+    page = await (_around(store, *around) if around else store.query(asked.query()))
+    rows = [record.json for record in page.records]
+    next_id = None if page.next is None else record_id(page.next)
     if shape == "json":
-        return answers.records(rows, next_id)
-    media_type, render = RENDERERS[shape]
+        return answers.records(rows, next_id, partial=page.partial)
+    media_type, renderer = RENDERERS[shape]
     headers = {"X-Towline-Next": next_id} if next_id else {}
+    if page.partial:
+        headers["X-Towline-Partial"] = "true"
     if shape == "csv":
         headers["Content-Disposition"] = 'attachment; filename="logs.csv"'
-    return Response(render(rows), 200, headers, media_type)
+    body = await asyncio.to_thread(renderer(), rows)
+    return Response(body, 200, headers, media_type)
 
 
-async def gather(store: Store, query: Query) -> tuple[list[bytes], int | None]:
-    """What a query asks for, piece by piece, and the offset to go on from."""
-    rows: list[bytes] = []
-    size = 0
-    while True:
-        page = await store.query(replace(query, limit=min(CHUNK, query.limit - len(rows))))
-        for record in page.records:
-            rows.append(record.json)
-            size += len(record.json)
-            if size > MAX_BYTES:
-                return rows, record.offset
-        if page.next is None or len(rows) >= query.limit:
-            return rows, page.next
-        if query.newest_first:
-            query = replace(query, before=page.next)
-        else:
-            query = replace(query, after=page.next)
+async def _around(store: Store, query: Query, offset: int, count: int) -> Page:
+    """The record at an offset and `count` to either side of it, oldest first."""
+    older = replace(query, before=offset + 1, limit=count + 1, newest_first=True)
+    newer = replace(query, after=offset, limit=count, newest_first=False)
+    before, after = await store.query(older), await store.query(newer)
+    partial = before.partial or after.partial
+    return Page([*reversed(before.records), *after.records], None, partial)
 
 
 async def count(desk: Desk, request: Request) -> Response:
     """How many records there are."""
     asked = Asked(request.query_params.multi_items(), FILTERS)
-    return answers.json({"count": await desk.towline.store.count(asked.filters())})
+    return await attended(request, _counted(desk.towline.store, asked.filters()))
+
+
+async def _counted(store: Store, query: Query) -> Response:
+    return answers.json({"count": await store.count(query)})
 
 
 async def remove(desk: Desk, request: Request) -> Response:
@@ -102,12 +101,42 @@ async def histogram(desk: Desk, request: Request) -> Response:
     span = max(until - since, 1)
     width = max(asked.duration("bucket") or -(-span // _BUCKETS), -(-span // MAX_BUCKETS))
     query = replace(query, since=since, until=until)
-    buckets = await desk.towline.store.histogram(query, width)
+    return await attended(request, _histogram(desk.towline.store, query, width))
+
+
+async def _histogram(store: Store, query: Query, width: int) -> Response:
+    buckets = await store.histogram(query, width)
     return answers.json(
         {
-            "since": since,
-            "until": until,
+            "since": query.since,
+            "until": query.until,
             "bucket": width,
             "buckets": [{"start": b.start_ms, "counts": b.counts} for b in buckets],
         }
     )
+
+
+async def export(desk: Desk, request: Request) -> Response:
+    """All records that match, oldest first, as a file that is sent while it is read."""
+    asked = Asked(request.query_params.multi_items(), (*FILTERS, *EXPORT))
+    shape = asked.choice("format", tuple(RENDERERS), "ndjson")
+    order = asked.choice("order", ("asc", "desc"), "asc")
+    query = replace(asked.query(), limit=CHUNK, newest_first=order == "desc")
+    media_type, renderer = RENDERERS[shape]
+    suffix = {"text": "log"}.get(shape, shape)
+    headers = {"Content-Disposition": f'attachment; filename="logs.{suffix}"'}
+    store = desk.towline.store
+    first = await store.query(query)  # what is wrong with the query is said before a file begins
+    return StreamingResponse(_rest(store, query, first, renderer()), 200, headers, media_type)
+
+
+async def _rest(store: Store, query: Query, page: Page, render: Render) -> AsyncIterator[bytes]:
+    while True:
+        yield await asyncio.to_thread(render, [record.json for record in page.records])
+        if page.next is None:
+            return
+        if query.newest_first:
+            query = replace(query, before=page.next)
+        else:
+            query = replace(query, after=page.next)
+        page = await store.query(query)

@@ -47,6 +47,8 @@ PARAMETERS: Final[dict[str, tuple[dict[str, Any], str]]] = {
     "after": (_ID, "only records after this id"),
     "order": (_one_of(("asc", "desc")), "oldest or newest first"),
     "format": (_one_of(FORMATS), "shape of the answer"),
+    "around": (_ID, "the record with this id and those about it, oldest first"),
+    "context": ({"type": "integer", "minimum": 0}, "records to either side of `around`"),
     "bucket": (_TEXT, "width of a bucket: a duration"),
     "tail": (_TEXT, "records of the time before, or all"),
     "follow": (_FLAG, "go on with what comes"),
@@ -138,6 +140,7 @@ _PAGE: Final[dict[str, Any]] = {
         "count": {"type": "integer"},
         "logs": _list({"type": "object"}),
         "next": {"anyOf": [_ID, {"type": "null"}]},
+        "partial": {"type": "boolean"},
     },
 }
 _ERROR: Final[dict[str, Any]] = {

@@ -22,7 +22,7 @@ from towline.api import (
     streams,
     trial,
 )
-from towline.api.asked import FILTERS, PAGING
+from towline.api.asked import AROUND, EXPORT, FILTERS, PAGING
 from towline.api.auth import Asker, Refusal, bearer
 from towline.api.desk import Desk
 
@@ -54,6 +54,7 @@ class Endpoint:
 
 
 _SEARCH: Final = (*FILTERS, *PAGING)
+_FIND: Final = (*_SEARCH, *AROUND)
 _FOLLOW: Final = (*FILTERS, *streams.LIVE)
 
 
@@ -83,9 +84,17 @@ def _table() -> tuple[Endpoint, ...]:
     api = PREFIX
     attached, backend = f"{api}/logs/{{id}}/attach", f"{api}/backends/{{name}}"
     return (
-        on("GET", f"{api}/logs", logs.search, "read", query=_SEARCH),
-        on("GET", "/v1/logs", logs.search, "read", query=_SEARCH),
-        on("POST", f"{api}/logs/search", logs.search_by_body, "read", body=_SEARCH),
+        on("GET", f"{api}/logs", logs.search, "read", query=_FIND),
+        on("GET", "/v1/logs", logs.search, "read", query=_FIND),
+        on("POST", f"{api}/logs/search", logs.search_by_body, "read", body=_FIND),
+        on(
+            "GET",
+            f"{api}/logs/export",
+            logs.export,
+            "read",
+            query=(*FILTERS, *EXPORT),
+            media_type="application/x-ndjson",
+        ),
         on("DELETE", f"{api}/logs", logs.remove, "admin", query=(*FILTERS, "all")),
         on("GET", f"{api}/logs/count", logs.count, "read", query=FILTERS),
         on("GET", f"{api}/logs/histogram", logs.histogram, "read", query=(*FILTERS, "bucket")),

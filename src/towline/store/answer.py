@@ -20,7 +20,7 @@ from towline.errors import Overloaded
 from towline.record import Record
 from towline.store.codec import BLOCK
 from towline.store.query import Bucket, Page, Query
-from towline.store.search import Found, Piece, Plan, Tally, count, find
+from towline.store.search import PAGE_BYTES, Found, Piece, Plan, Tally, count, find
 from towline.store.segment import Segment
 
 if TYPE_CHECKING:
@@ -43,49 +43,56 @@ _GO: Final = 16
 
 
 class Answers:
-    """Everything that is asked of a store."""
+    """Everything that is asked of a store: `active` queries take turns, `waiting` ones do not yet.
+
+    `budget` is the seconds that one answer may take.
+    """
 
     def __init__(self, store: Store) -> None:
+        self.budget = BUDGET
         self._store = store
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="towline-query")
         self._turns = asyncio.Semaphore(ACTIVE)
-        self._waiting = 0
+        self.active = 0
+        self.waiting = 0
 
     def close(self) -> None:
         """Start no more threads; what runs stops at its next block."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def page(self, query: Query, budget: float = BUDGET) -> Page:
+    async def page(self, query: Query) -> Page:
         """At most `query.limit` records in the order asked for."""
         wanted = query.limit + 1
         found: list[Record] = []
         reached: int | None = None
+        size = 0
         async with self._turn(query) as plan:
-            deadline = time.monotonic() + budget
+            deadline = time.monotonic() + self.budget
             jobs = self._finding(plan, wanted, deadline)
             async with aclosing(self._in_turn(jobs)) as results:
                 async for each in results:
                     found += each.records
+                    size += each.size
                     reached = each.reached
-                    if len(found) >= wanted or reached is not None:
+                    if len(found) >= wanted or size > PAGE_BYTES or reached is not None:
                         break
         records = found[: query.limit]
-        if len(found) > query.limit:
+        if len(found) > query.limit or size > PAGE_BYTES:
             return Page(records, records[-1].offset if records else None)
         return Page(records, reached, partial=reached is not None)
 
-    async def tally(self, query: Query, width_ms: int, budget: float = BUDGET) -> list[Bucket]:
+    async def tally(self, query: Query, width_ms: int) -> list[Bucket]:
         """Records counted per bucket of time and level, oldest first; `Overloaded` if too slow."""
         whole = Tally(width_ms)
         async with self._turn(query) as plan:
-            deadline = time.monotonic() + budget
+            deadline = time.monotonic() + self.budget
             jobs = self._counting(plan, whole, deadline)
             async with aclosing(self._in_turn(jobs)) as results:
                 async for each in results:
                     if each is None:
                         raise Overloaded(
                             "query_too_slow",
-                            f"not counted within {budget:g} s: ask for less",
+                            f"not counted within {self.budget:g} s: ask for less",
                         )
                     whole.join(each)
         return whole.buckets()
@@ -93,17 +100,19 @@ class Answers:
     @asynccontextmanager
     async def _turn(self, query: Query) -> AsyncIterator[Plan]:
         plan = Plan(query, self._store.decode)
-        if self._turns.locked() and self._waiting >= WAITING:
+        if self._turns.locked() and self.waiting >= WAITING:
             raise Overloaded("too_many_queries", f"{ACTIVE + WAITING} queries are being answered")
-        self._waiting += 1
+        self.waiting += 1
         try:
             await self._turns.acquire()
         finally:
-            self._waiting -= 1
+            self.waiting -= 1
+        self.active += 1
         try:
             yield plan
         finally:
             plan.stopped = True
+            self.active -= 1
             self._turns.release()
 
     async def _in_turn(self, jobs: Iterator[Callable[[], T]]) -> AsyncGenerator[T, None]:
@@ -165,8 +174,11 @@ def _pieces(segment: Segment, *, newest_first: bool) -> list[Piece]:
 
 def _look(plan: Plan, records: list[Record], wanted: int) -> Found:
     newest_first = plan.query.newest_first
-    hits = filter(plan.wanted, reversed(records) if newest_first else records)
-    return Found(list(islice(hits, wanted)))
+    found = Found()
+    for record in filter(plan.wanted, reversed(records) if newest_first else records):
+        if found.take(record, wanted):
+            break
+    return found
 
 
 def _count(plan: Plan, records: list[Record], width_ms: int) -> Tally:

@@ -69,6 +69,7 @@ class Files:
         self._wrote("records", len(blob))
         segment.facts.add(records)
         if segment.size >= self.max_file_size and not self._rolling:
+            self._rolling = True  # now: many pieces may be written before the task's turn comes
             self._later(self._roll_synced())
 
     def _begin(self, offset: int) -> None:

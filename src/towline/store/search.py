@@ -21,6 +21,9 @@ from towline.store.query import Bucket, Filter, Query
 from towline.store.segment import Segment
 
 _log = logging.getLogger(__name__)
+PAGE_BYTES: Final = 16 << 20
+"""Bytes of records in one page, which ends early there."""
+
 FEW: Final = 0.2
 """The share of a block's rows up to which they are looked for by what their kind has in common."""
 
@@ -149,12 +152,18 @@ class Piece:
 
 @dataclass(slots=True)
 class Found:
-    """What was found in a piece; `reached` is where the time was up, None if all was looked at."""
+    """What was found, `size` bytes of it; `reached` is where the time was up, if it was."""
 
     records: list[Record] = field(default_factory=list)
     reached: int | None = None
-
+    size: int = 0
     damaged: int = 0
+
+    def take(self, record: Record, wanted: int) -> bool:
+        """Add a record; whether that is enough."""
+        self.records.append(record)
+        self.size += len(record.json)
+        return len(self.records) >= wanted or self.size > PAGE_BYTES
 
 
 def find(plan: Plan, piece: Piece, wanted: int, deadline: float) -> Found:
@@ -172,10 +181,9 @@ def find(plan: Plan, piece: Piece, wanted: int, deadline: float) -> Found:
             except ValueError:
                 found.damaged += bool(row)
                 continue
-            if record.offset < plan.edge and plan.wanted(record):
-                found.records.append(record)
-                if len(found.records) >= wanted:
-                    return found
+            wants = record.offset < plan.edge and plan.wanted(record)
+            if wants and found.take(record, wanted):
+                return found
         if block is not None and (plan.stopped or time.monotonic() > deadline):
             found.reached = first if newest_first else block.last
             return found

@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 import csv
+from pathlib import Path
 from typing import Any
 
 import httpx
-import msgspec
 import pytest
 
-from tests.unit.api.world import DB, NOW, WEB, World, client, token
+from tests.unit.api.world import DB, NOW, World, client, token
+from tests.unit.api.world import world as open_world
 from towline.api import logs
-from towline.store.query import Query
+from towline.store import answer, codec, search
 
 LOGS = "/api/v1/logs"
 
@@ -111,9 +112,8 @@ async def test_a_misspelt_parameter_is_answered_with_the_nearest_one(
 
 @pytest.mark.parametrize(("order", "way"), [("desc", "before"), ("asc", "after")])
 async def test_pages_follow_on_without_a_repeat_or_a_hole(
-    world: World, api: httpx.AsyncClient, order: str, way: str, monkeypatch: pytest.MonkeyPatch
+    world: World, api: httpx.AsyncClient, order: str, way: str
 ) -> None:
-    monkeypatch.setattr(logs, "CHUNK", 2)
     sent = [record.message for record in world.say(*(f"m{i}" for i in range(11)))]
     found: list[str] = []
     place = ""
@@ -130,7 +130,8 @@ async def test_pages_follow_on_without_a_repeat_or_a_hole(
 async def test_an_answer_of_many_bytes_ends_early_and_can_be_gone_on_from(
     world: World, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(logs, "MAX_BYTES", 1000)
+    monkeypatch.setattr(search, "PAGE_BYTES", 1000)
+    monkeypatch.setattr(answer, "PAGE_BYTES", 1000)
     world.say(*("x" * 400 for _ in range(5)))
     first = (await api.get(f"{LOGS}?limit=5")).json()
     assert 0 < first["count"] < 5
@@ -208,15 +209,90 @@ async def test_histogram_has_a_bounded_number_of_buckets(api: httpx.AsyncClient)
     assert NOW / answer["bucket"] <= logs.MAX_BUCKETS
 
 
-async def test_gathering_asks_the_store_in_chunks_and_keeps_the_limit(
-    world: World, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("order", ["asc", "desc"])
+@pytest.mark.parametrize("shape", ["ndjson", "text", "csv"])
+async def test_an_export_is_all_that_matches_in_as_many_pieces_as_it_takes(
+    world: World, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, shape: str, order: str
 ) -> None:
+    world.say("other", origin=DB)
+    sent = [record.message for record in world.say(*(f"m{i}" for i in range(11)))]
+    whole = await api.get(f"{LOGS}?serviceName=web&order={order}&format={shape}")
     monkeypatch.setattr(logs, "CHUNK", 4)
-    records = world.say(*(f"m{i}" for i in range(10)), origin=WEB)
-    query = Query(limit=9)
-    rows, last = await logs.gather(world.store, query)
-    assert [msgspec.json.decode(row)["id"] for row in rows] == [r.id for r in records[:0:-1]]
-    assert last == records[1].offset
+    answer = await api.get(f"{LOGS}/export?serviceName=web&order={order}&format={shape}")
+    assert answer.content == whole.content
+    assert all(answer.text.count(text) >= 1 for text in sent)
+    assert answer.headers["content-disposition"].startswith("attachment; filename=")
+    assert answer.headers["content-type"] == whole.headers["content-type"]
+
+
+async def test_an_export_with_a_pattern_that_is_none_is_refused(api: httpx.AsyncClient) -> None:
+    answer = await api.get(f"{LOGS}/export?regex=(")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "bad_regex")
+
+
+async def test_an_export_has_no_limit_to_ask_for(api: httpx.AsyncClient) -> None:
+    answer = await api.get(f"{LOGS}/export?limit=5")
+    assert answer.json()["error"]["code"] == "unknown_parameter"
+
+
+async def test_what_stands_about_a_record_is_found_by_its_id(
+    world: World, api: httpx.AsyncClient
+) -> None:
+    records = world.say(*(f"m{i}" for i in range(9)))
+    world.say("other", origin=DB)
+    middle = records[4].id
+    assert await messages(api, f"around={middle}&context=2") == ["m2", "m3", "m4", "m5", "m6"]
+    assert await messages(api, f"around={middle}&context=0") == ["m4"]
+    assert await messages(api, f"around={records[0].id}&context=1") == ["m0", "m1"]
+    assert await messages(api, f"around={records[8].id}&serviceName=web") == [
+        f"m{i}" for i in range(9)
+    ]
+    whole = (await api.get(f"{LOGS}?around={middle}")).json()
+    assert whole["next"] is None
+
+
+@pytest.mark.parametrize("given", ["before=", "after=", "limit=5", "order=asc"])
+async def test_around_has_its_own_order_and_end(
+    world: World, api: httpx.AsyncClient, given: str
+) -> None:
+    (record,) = world.say("a")
+    given += record.id if given.endswith("=") else ""
+    assert await refusal(api, f"around={record.id}&{given}") == (400, "bad_parameter")
+    assert await refusal(api, "context=5") == (400, "bad_parameter")
+
+
+async def test_a_page_for_which_the_time_is_up_says_so_and_can_be_gone_on_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(codec, "BLOCK", 2000)
+    async with open_world(tmp_path, memory=1, persist=True) as world, client(world) as api:
+        await _go_on(world, api)
+
+
+async def _go_on(world: World, api: httpx.AsyncClient) -> None:
+    world.store.answers.budget = -1.0
+    sent = [record.message for record in world.say(*(f"m{i}" for i in range(60)))]
+    found: list[str] = []
+    place, pages = "", 0
+    while True:
+        page = (await api.get(f"{LOGS}?regex=[05]$&limit=50{place}")).json()
+        found += [record["message"] for record in page["logs"]]
+        pages += 1
+        if page["next"] is None:
+            break
+        assert page["partial"] is True
+        place = f"&before={page['next']}"
+    assert found == [text for text in reversed(sent) if text[-1] in "05"]
+    assert pages > 3
+
+
+async def test_a_count_for_which_the_time_is_up_is_refused(tmp_path: Path) -> None:
+    async with open_world(tmp_path, memory=1, persist=True) as world, client(world) as api:
+        world.store.answers.budget = -1.0
+        world.say("a", "b")
+        refused = await api.get(f"{LOGS}/count?regex=a")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "query_too_slow")
+    assert "Retry-After" in refused.headers
 
 
 async def test_removing_needs_a_filter_or_the_word_all(

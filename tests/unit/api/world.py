@@ -184,9 +184,9 @@ class World:
 
 
 @asynccontextmanager
-async def world(folder: Path, *, memory: int = 1000) -> AsyncIterator[World]:
-    """A world with an open store in memory alone."""
-    async with Store(StoreSettings(path=folder, persist=False), memory=memory) as store:
+async def world(folder: Path, *, memory: int = 1000, persist: bool = False) -> AsyncIterator[World]:
+    """A world with an open store, in memory alone unless it is to persist."""
+    async with Store(StoreSettings(path=folder, persist=persist), memory=memory) as store:
         yield World(store)
 
 
