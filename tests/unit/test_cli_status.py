@@ -81,3 +81,11 @@ def test_a_reason_cannot_steer_the_terminal() -> None:
 
 def test_a_clock_that_runs_ahead_over_there_gives_no_negative_time() -> None:
     assert "  0 s" in shown(status(api=component(ago=-30)))[3]
+
+
+def test_an_alert_tells_when_it_fired_last() -> None:
+    fired = component(lastFired=round((NOW - 180) * 1000), counters={"fired": 2})
+    rows = shown(status(alerts__db_down=fired, alerts__other=component(lastFired=None)))
+    told = [row for row in rows if "last fired" in row]
+    assert len(told) == 1
+    assert told[0].endswith("last fired 3 min ago, fired 2")

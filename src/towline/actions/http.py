@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin, urlsplit
 
 from towline.actions.body import Filled
 from towline.actions.occasion import Occasion
 from towline.actions.template import Template, in_header, in_url
+from towline.broker.reasons import network_reason
 from towline.config.actions import Http
 from towline.errors import Rejected, Retryable
 
@@ -101,10 +101,7 @@ def _judge(status: int, retry_after: str) -> None:
     raise Rejected(f"HTTP {status}")
 
 
-def _reason(exc: BaseException) -> str:
+def _reason(exc: Exception) -> str:
     """What went wrong, without the address."""
-    if isinstance(exc, asyncio.TimeoutError):
-        return "no answer in time"
-    cause = getattr(exc, "os_error", None) or exc
-    words = getattr(cause, "strerror", None)
-    return f"{type(exc).__name__}: {words}" if isinstance(words, str) else type(exc).__name__
+    cause = getattr(exc, "certificate_error", None) or getattr(exc, "os_error", None) or exc
+    return network_reason(cause) if isinstance(cause, OSError) else type(cause).__name__

@@ -11,7 +11,7 @@ from typing import Any, Final
 from towline.client.remote import Remote
 from towline.commands.files import settings_of
 from towline.commands.rows import plain, visible
-from towline.config.settings import Match, Route, Settings
+from towline.config.settings import Match, Settings
 from towline.errors import ConfigError
 from towline.runtime.configuration import LAST_GOOD
 from towline.runtime.preview import Present, Preview
@@ -33,7 +33,9 @@ def from_remote(remote: Remote, settings: Settings, last: str, limit: int) -> Fo
     except (LookupError, ValueError) as exc:
         raise remote.stranger("routes that are none") from exc
     labels: Labels = {}
-    if _asks_for_labels(*settings.routes, *present.routes):
+    matches = [route.match for route in (*settings.routes, *present.routes)]
+    matches += [alert.match for alert in settings.alerts.values()]
+    if any(map(_looks_at_labels, matches)):
         found = remote.get("containers/labels")["labels"]
         labels = {key: tuple(sorted(pairs.items())) for key, pairs in found.items()}
     preview = Preview(settings, present, labels)
@@ -67,12 +69,8 @@ def from_folder(
     return preview.as_json()
 
 
-def _asks_for_labels(*routes: Route) -> bool:
-    """Whether a route looks at labels, which records do not carry."""
-    return any(_looks_at_labels(route.match) for route in routes)
-
-
 def _looks_at_labels(match: Match | None) -> bool:
+    """Whether a match looks at labels, which records do not carry."""
     if match is None:
         return False
     below = (match.negated, *match.alternatives)
@@ -124,6 +122,8 @@ def _blocks(found: Found) -> Iterator[list[str]]:
         yield from _block(f"{name} would not get {{}} that it gets now", each["lost"])
     yield from _block("{} would go to no backend", found["nowhere"] if found["backends"] else {})
     yield from _block("{} would be dropped", found["dropped"])
+    for name, each in found["alerts"].items():
+        yield from _block(f"alert {name} would have fired {{}} times", each)
     yield from _block("{} would be redacted", found["redacted"])
     yield from _block("{} would be parsed", found["parsed"])
     for each in found["levels"]:

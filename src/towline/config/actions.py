@@ -185,7 +185,8 @@ def _timeout(value: Any) -> float:
 
 def _check(found: str, word: str, known: tuple[str, ...]) -> None:
     if not fits(word, known):
-        wanted = f"unknown placeholder {{{word}}}; one of: {', '.join(known)}"
+        words_ = ", ".join(f"{each}NAME" if each == FIELD else each for each in known)
+        wanted = f"unknown placeholder {{{word}}}; one of: {words_}"
         raise Fault("unknown_placeholder", wanted, word=word, known=known)
 
 

@@ -70,14 +70,16 @@ def _routes(data: Mapping[str, Any]) -> Iterator[vol.Invalid]:
 
 
 def _tests(data: Mapping[str, Any]) -> Iterator[vol.Invalid]:
-    """Backends that cases expect something of and nobody defines."""
-    known = _names(data, "backends")
+    """Backends and alerts that cases expect something of and nobody defines."""
+    known, alerts = _names(data, "backends"), _names(data, "alerts")
     cases = data.get("tests")
     for number, case in enumerate(cases if isinstance(cases, list) else ()):
         wanted = case.get("expect") if isinstance(case, dict) else None
         if isinstance(wanted, dict):
             for key in ("to", "not_to"):
                 yield from _targets(wanted.get(key), known, ("tests", number, "expect", key))
+            path = ("tests", number, "expect", "alerts")
+            yield from _targets(wanted.get("alerts"), alerts, path, "alert")
 
 
 def _alerts(data: Mapping[str, Any]) -> Iterator[vol.Invalid]:
@@ -99,13 +101,16 @@ def _items(held: object) -> Iterable[tuple[Any, Any]]:
 
 
 def _targets(
-    wanted: object, known: list[str] | None, path: tuple[str | int, ...]
+    wanted: object,
+    known: list[str] | None,
+    path: tuple[str | int, ...],
+    what: str = "backend",
 ) -> Iterator[vol.Invalid]:
-    """Of one name of a backend or a list of them, those that nobody defines."""
+    """Of one name or a list of them, those that nobody defines."""
     if isinstance(wanted, str):
-        yield from _unknown(wanted, "backend", known, path)
+        yield from _unknown(wanted, what, known, path)
     for place, word in enumerate(wanted if isinstance(wanted, list) else ()):
-        yield from _unknown(word, "backend", known, (*path, place))
+        yield from _unknown(word, what, known, (*path, place))
 
 
 def _need(data: Mapping[str, Any], section: str, name: str, need: str) -> Iterator[vol.Invalid]:

@@ -196,6 +196,8 @@ class Given:
     image: str
     source: str
     labels: tuple[tuple[str, str], ...]
+    event: str
+    exit_code: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,6 +209,7 @@ class Expected:
     level: str
     message: str | None
     fields: tuple[tuple[str, str], ...]
+    alerts: tuple[str, ...] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,9 +6,10 @@ from typing import Any
 
 import voluptuous as vol
 
+from towline.config.alerts import EVENTS
 from towline.config.compound import Into, Listing, Mapping
 from towline.config.faults import Fault, expected
-from towline.config.fields import level, name, one_of, plain, some_text, text
+from towline.config.fields import level, name, one_of, plain, some_text, text, whole
 from towline.config.match import match_fields
 from towline.config.settings import Case, Expected, Given
 from towline.config.shapes import TEXT, Either, shaped
@@ -45,7 +46,7 @@ def _message(value: Any) -> str:
 
 def _given(**keys: Any) -> Given:
     blank: dict[str, Any] = dict.fromkeys((*NAMES, "level"), "")
-    return Given(**{**blank, "labels": (), **keys})
+    return Given(**{**blank, "labels": (), "event": "", "exit_code": None, **keys})
 
 
 def _expected(**keys: Any) -> Expected:
@@ -53,6 +54,7 @@ def _expected(**keys: Any) -> Expected:
         known = ", ".join(str(key) for key in _EXPECT.schema)
         raise Fault("missing_key", f"nothing is expected; write one of {known}", at_key=True)
     blank: dict[str, Any] = {"to": None, "not_to": (), "level": "", "message": None, "fields": ()}
+    blank |= {"alerts": None}
     return Expected(**{**blank, **keys})
 
 
@@ -67,7 +69,11 @@ _GIVEN = Mapping(
         vol.Optional("stream", default="stdout"): one_of("stdout", "stderr"),
     }
     | {vol.Optional(key): some_text for key in NAMES}
-    | {vol.Optional("labels"): _labels}
+    | {
+        vol.Optional("labels"): _labels,
+        vol.Optional("event"): one_of(*EVENTS),
+        vol.Optional("exit_code"): whole(0, 255),
+    }
 )
 _EXPECT = Mapping(
     {
@@ -76,6 +82,7 @@ _EXPECT = Mapping(
         vol.Optional("level"): level,
         vol.Optional("message"): _message,
         vol.Optional("fields"): match_fields,
+        vol.Optional("alerts"): _targets,
     }
 )
 CASES = Listing(

@@ -11,6 +11,7 @@ import msgspec
 from towline.config.settings import Case, Expected, Given, Match, Settings
 from towline.pipeline.match import compile_match
 from towline.record import Line, Origin, OriginType, Record, time_text
+from towline.runtime.alarms import Alarms
 from towline.runtime.trial import Trial, Tried
 
 NOTHING: Final = "nothing"
@@ -40,17 +41,18 @@ class Verdict:
 
 def run_cases(settings: Settings) -> Iterator[Verdict]:
     """Every case of a file; none depends on those before it."""
-    trial = Trial(settings)
+    trial, alarms = Trial(settings), Alarms(settings)
     for case in settings.tests:
         trial.forget()
         tried = trial(origin_of(case.given, trial.device), line_of(case.given))
-        yield Verdict(case, tuple(_misses(case.expect, tried)))
+        misses = [*_misses(case.expect, tried), *_unalarmed(case.expect, alarms.of(tried.record))]
+        yield Verdict(case, tuple(misses))
 
 
 def origin_of(given: Given, device: str) -> Origin:
     """A container as a case describes it."""
     return Origin(
-        type=OriginType.CONTAINER,
+        type=OriginType.SYSTEM if given.event else OriginType.CONTAINER,
         name=given.name or given.container or given.service or NOTHING,
         device=device,
         app=given.app or None,
@@ -72,7 +74,22 @@ def line_of(given: Given) -> Line:
         stderr=given.stream == "stderr",
         seq=1,
         level=given.level,
+        fields=_event(given),
     )
+
+
+def _event(given: Given) -> str:
+    """The fields of a container's event, empty for a line."""
+    if not given.event:
+        return ""
+    code = {} if given.exit_code is None else {"exitCode": given.exit_code}
+    return msgspec.json.encode({"event": given.event} | code).decode()
+
+
+def _unalarmed(expect: Expected, came: tuple[str, ...]) -> Iterator[Miss]:
+    """Alerts that must count the record: all of them, and no other."""
+    if expect.alerts is not None and set(expect.alerts) != set(came):
+        yield Miss("alerts", list(expect.alerts), list(came))
 
 
 def _misses(expect: Expected, tried: Tried) -> Iterator[Miss]:

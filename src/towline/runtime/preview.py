@@ -18,6 +18,7 @@ from towline.config.settings import Route, Settings
 from towline.delivery.router import Router
 from towline.pipeline.encode import Decoder, Labels
 from towline.record import Line, Record
+from towline.runtime.alarms import Alarms
 from towline.runtime.trial import LEVEL, PARSED, REDACTED, Trial, Tried
 
 SAMPLES: Final = 3
@@ -82,6 +83,7 @@ class Preview:
         labels: Mapping[str, Labels] | None = None,
     ) -> None:
         self._trial = Trial(settings)
+        self._alarms = Alarms(settings)
         self._present = present
         self._decode = Decoder()
         self._decode.labels.update(labels or {})
@@ -122,6 +124,8 @@ class Preview:
         self.records += 1
         self.oldest = min(self.oldest, record.timestamp)
         self.newest = max(self.newest, record.timestamp)
+        if tried.record is not None:
+            self._alarms.add(tried.record)
         self._count_routes(record, tried)
         if tried.record is None:
             self._dropped.add(record)
@@ -173,6 +177,7 @@ class Preview:
             },
             "nowhere": self._nowhere.as_json(),
             "dropped": self._dropped.as_json(),
+            "alerts": self._alarms.as_json(),
             "redacted": self._changed[REDACTED].as_json(),
             "parsed": self._changed[PARSED].as_json(),
             "levels": [
