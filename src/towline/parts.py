@@ -66,6 +66,7 @@ def _alert(ground: Ground, name: str, config: Any, lookup: Lookup) -> Component:
         ground.store,
         lookup,
         lambda text, level, fields: tell(text, level, fields=fields),
+        ground.folder,
     )
 
 

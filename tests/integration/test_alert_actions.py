@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -42,7 +43,7 @@ def written(more: str) -> Http:
 
 async def sent(server: Server, more: str = "") -> Request:
     """The request of an action, as the server saw it."""
-    await HttpAction(written(f'url: "{server.url}/x"{more}')).perform(OCCASION)
+    await HttpAction(written(f'url: "{server.url}/x"{more}'), Path()).perform(OCCASION)
     return server.requests[-1]
 
 
@@ -68,7 +69,7 @@ async def test_a_text_is_sent_as_it_is_and_a_mapping_as_json(server: Server) -> 
 
 async def test_a_value_is_quoted_in_an_address_and_cannot_add_a_header(server: Server) -> None:
     settings = written(f'url: "{server.url}/{{service}}/y", headers: {{X-Line: "{{message}}"}}')
-    await HttpAction(settings).perform(OCCASION)
+    await HttpAction(settings, Path()).perform(OCCASION)
     assert server.requests[0].path == "/web%2F..%2Fx/y"
     assert server.requests[0].headers["X-Line"] == 'a "quoted" line and one more'
 
@@ -130,7 +131,7 @@ async def test_a_redirect_in_a_circle_ends(server: Server) -> None:
 
 
 async def test_nobody_there_is_worth_another_try_and_no_reason_names_the_address() -> None:
-    action = HttpAction(written('url: "http://127.0.0.1:9/hooks/hunter2"'))
+    action = HttpAction(written('url: "http://127.0.0.1:9/hooks/hunter2"'), Path())
     with pytest.raises(Retryable) as caught:
         await action.perform(OCCASION)
     assert "refused" in str(caught.value).lower()
@@ -147,7 +148,9 @@ async def running(text: str, server: Server) -> AsyncIterator[tuple[Runner, list
     """The runner of a file's actions; pauses between tries are short."""
     alert = loaded(text.replace("URL", server.url)).alerts["one"]
     told: list[Any] = []
-    around = Around(broker=lambda _: None, notifier=None, tell=lambda *said: told.append(said))
+    around = Around(
+        broker=lambda _: None, notifier=None, tell=lambda *said: told.append(said), folder=Path()
+    )
     yield (
         Runner(
             "alerts.one",

@@ -26,7 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pipeline": SHARED | {"config"},
     "store": CORE,
     "broker": SHARED | {"config", "tls"},
-    "actions": SHARED | {"config", "broker", "own_log"},
+    "actions": SHARED | {"config", "broker", "own_log", "tls"},
     "delivery": STORED,
     "live": STORED,
     "alerts": STORED | {"broker", "actions", "own_log"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin, urlsplit
 
@@ -11,6 +12,7 @@ from towline.actions.template import Template, in_header, in_url
 from towline.broker.reasons import network_reason
 from towline.config.actions import Http
 from towline.errors import Rejected, Retryable
+from towline.tls import Credentials
 
 if TYPE_CHECKING:
     import aiohttp
@@ -33,12 +35,13 @@ class HttpAction:
     No reason names the address or a header: both may hold a secret.
     """
 
-    def __init__(self, settings: Http) -> None:
+    def __init__(self, settings: Http, folder: Path) -> None:
         self._method = settings.method
         self._url = Template(settings.url.reveal(), in_url)
         self._headers = [
             (name, Template(value.reveal(), in_header)) for name, value in settings.headers
         ]
+        self._credentials = Credentials(settings.tls, folder)
         self._body = Filled(settings.body)
         self._asked_for_body = settings.body is not None or settings.method != "GET"
 
@@ -66,8 +69,9 @@ class HttpAction:
 
     async def _ask(self, session: aiohttp.ClientSession, url: str, body: bytes | None) -> None:
         for _ in range(_HOPS + 1):
+            tls = await self._credentials.context() if url.startswith("https:") else True
             async with session.request(
-                self._method, _encoded(url), data=body, allow_redirects=False
+                self._method, _encoded(url), data=body, allow_redirects=False, ssl=tls
             ) as answer:
                 status = answer.status
                 if status not in REDIRECTS:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
 
 from towline.actions.log import LogAction
 from towline.actions.notify import NotifyAction
@@ -13,13 +12,11 @@ from towline.actions.runner import Job
 from towline.config.actions import Action as Settings
 from towline.config.actions import Http, Log, Notify, Publish
 
-_KINDS: Final = {Publish: "publish", Http: "http", Notify: "notify", Log: "log"}
-
 
 def jobs(settings: Iterable[Settings], around: Around) -> list[Job]:
     """Actions in the order of the file; nothing is opened."""
     return [
-        Job(kind=_KINDS[type(each)], action=_action(each, around), patience=each.patience)
+        Job(kind=each.kind, action=_action(each, around), patience=each.patience)
         for each in settings
     ]
 
@@ -31,7 +28,7 @@ def _action(settings: Settings, around: Around) -> Action:
         case Http():
             from towline.actions.http import HttpAction
 
-            return HttpAction(settings)
+            return HttpAction(settings, around.folder)
         case Notify():
             return NotifyAction(around)
         case Log():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from towline.actions.occasion import Occasion
@@ -42,8 +43,10 @@ class Around:
     """What actions may use. `broker` finds the connection that runs now: it may be another later.
 
     `notifier` None: there is no way to tell anybody but the record that is written anyway.
+    `folder` is where paths of certificates begin.
     """
 
     broker: Callable[[str], Publisher | None]
     notifier: Notifier | None
     tell: Tell
+    folder: Path

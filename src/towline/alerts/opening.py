@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from towline.actions.notify import BrokerNotifier
@@ -12,7 +13,6 @@ from towline.actions.opening import jobs
 from towline.actions.ports import Around, Notifier, Tell
 from towline.actions.runner import Runner
 from towline.alerts.alert import Alert, AlertHealth
-from towline.config.actions import Notify
 from towline.config.alerts import Alert as Settings
 from towline.config.settings import Device
 from towline.store.log import Store
@@ -29,7 +29,7 @@ class Watched:
 
 def watched(settings: Settings, device: Device, brokers: tuple[str, ...]) -> Watched:
     """With the broker only where the alert uses it: others are left alone when it changes."""
-    asks = any(isinstance(action, Notify) for action in settings.actions)
+    asks = any(action.kind == "notify" for action in settings.actions)
     return Watched(device=device, own=settings, home=brokers[0] if asks and brokers else "")
 
 
@@ -39,12 +39,13 @@ def opened(
     store: Store,
     lookup: Callable[[str], Any],
     tell: Tell,
+    folder: Path,
 ) -> Alert:
     """The component; nothing is opened yet. It does not lean on brokers: it looks them up."""
     health = AlertHealth()
-    bare = Around(broker=partial(_broker, lookup), notifier=None, tell=tell)
+    bare = Around(broker=partial(_broker, lookup), notifier=None, tell=tell, folder=folder)
     notifier: Notifier | None = BrokerNotifier(config.home, bare) if config.home else None
-    around = Around(broker=bare.broker, notifier=notifier, tell=tell)
+    around = replace(bare, notifier=notifier)
     runner = Runner(
         f"alerts.{name}",
         jobs(config.own.actions, around),

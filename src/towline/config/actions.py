@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit
 
 import voluptuous as vol
@@ -28,6 +28,7 @@ from towline.config.fields import (
 )
 from towline.config.settings import Secret
 from towline.config.shapes import TEXT, shaped, words
+from towline.config.tls import TLS, Tls
 
 METHODS: Final = ("POST", "PUT", "GET", "PATCH", "DELETE")
 FIELD: Final = "fields."
@@ -61,6 +62,7 @@ class Patience:
 class Publish:
     """A message to a broker; without a payload the whole occasion as JSON."""
 
+    kind: ClassVar[str] = "publish"
     broker: str
     topic: str
     payload: Body | None
@@ -73,10 +75,12 @@ class Publish:
 class Http:
     """A request; without a body the whole occasion as JSON. Neither address nor headers show."""
 
+    kind: ClassVar[str] = "http"
     url: Secret
     method: str
     headers: tuple[tuple[str, Secret], ...]
     body: Body | None
+    tls: Tls
     patience: Patience
 
 
@@ -84,6 +88,7 @@ class Http:
 class Notify:
     """A word to Home Assistant."""
 
+    kind: ClassVar[str] = "notify"
     patience: Patience
 
 
@@ -91,6 +96,7 @@ class Notify:
 class Log:
     """A record of Towline's own."""
 
+    kind: ClassVar[str] = "log"
     message: str
     level: str
     patience: Patience
@@ -128,6 +134,7 @@ def actions(known: tuple[str, ...]) -> Listing:
             vol.Optional("method", default="POST"): one_of(*METHODS),
             vol.Optional("headers", default=dict): _headers(known),
             vol.Optional("body"): bodies,
+            vol.Optional("tls", default=dict): TLS,
         }
         | common
     )

@@ -236,6 +236,14 @@ DESCRIPTIONS.update(
     {f"backends.<{kind}>.{key}": text for kind in OVER_HTTP for key, text in _HTTP.items()}
 )
 
+DESCRIPTIONS.update(
+    {
+        f"alerts.<name>.actions[].http.{key}": text
+        for key, text in _HTTP.items()
+        if key.startswith("tls")
+    }
+)
+
 EXAMPLES: Final[dict[str, list[Any]]] = {
     "device.id": ["living-room-pi"],
     "device.name": ["Living room Pi"],

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from towline.config.actions import Notify
 from towline.config.crosscheck import is_everything
 from towline.config.faults import Fault
 from towline.config.kinds import Kinds
@@ -69,9 +68,13 @@ def _alerts(found: Mapping[str, Any]) -> Iterator[Fault]:
             text = "every line of every container fires this alert"
             yield doubt("fires_always", text, ["alerts", name], hint="name a match")
         for number, action in enumerate(alert.actions):
-            if isinstance(action, Notify) and not found.get("brokers"):
+            if action.kind == "notify" and not found.get("brokers"):
                 text = "Home Assistant is told by a broker, and none is defined"
                 yield doubt("no_broker", text, ["alerts", name, "actions", number])
+            if action.kind == "http" and not action.tls.verify:
+                path = ["alerts", name, "actions", number, "http", "tls", "verify"]
+                text = "whoever answers is trusted: the message can be read on the way"
+                yield doubt("unverified", text, path, hint="name the authority with tls.ca")
 
 
 def _store(store: Mapping[str, Any], disk_size: Callable[[Path], int | None]) -> Iterator[Fault]:

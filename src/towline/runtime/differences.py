@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from towline.alerts.opening import Watched
 from towline.config.settings import Api, Device, Entry, Secret, Upkeep
 from towline.runtime.diff import Spec
 from towline.runtime.specs import Located
@@ -100,6 +101,9 @@ def _values(config: Any, room: str) -> Iterator[tuple[str, Any]]:
     if isinstance(config, Located):
         yield "device.id", config.device.id
         yield from _values(config.own, room)
+    elif isinstance(config, Watched):
+        yield "device.id", config.device.id
+        yield from _flat(config.own, "")
     elif isinstance(config, Entry):
         yield "type", config.type
         yield from _values(config.config, room)
@@ -162,7 +166,9 @@ def _text(text: str) -> str:
 
 
 def _span(seconds: float) -> str:
-    """A duration in the largest unit of which it is a whole number."""
+    """A duration in the largest unit of which it is a whole number; none at all is `off`."""
+    if not seconds:
+        return "off"
     for size, unit in _SPANS:
         if seconds >= size and not seconds % size:
             return f"{int(seconds // size)}{unit}"

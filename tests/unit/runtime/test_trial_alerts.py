@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from tests.unit.runtime.trial_rig import DB, WEB, line, settings
+from tests.unit.runtime.trial_rig import DB, THREE, WEB, line, settings
+from towline.kinds import BACKENDS, SOURCES
 from towline.pipeline.encode import encode, template_of
 from towline.record import Origin, OriginType
 from towline.runtime.cases import Miss, run_cases
+from towline.runtime.planning import planned
 from towline.runtime.preview import Preview
+from towline.runtime.specs import specs
 
 ALERTS = """alerts:
   db_down: {match: {service: web, regex: database}, over: 2 in 10s, cooldown: off, actions: []}
@@ -68,3 +71,29 @@ def test_a_preview_knows_events() -> None:
     system = replace(WEB, type=OriginType.SYSTEM)
     died = rows(system, (1000, "it died"), fields='{"event":"die","exitCode":1}')
     assert previewed(died)["crashed"]["count"] == 1
+
+
+def plan(before: str, after: str) -> dict[str, Any]:
+    old, new = settings(before), settings(after)
+    found = planned(specs(old, SOURCES, BACKENDS), old, new, SOURCES, BACKENDS)
+    return found.as_json()
+
+
+def test_a_plan_touches_the_changed_alert_alone_and_shows_no_address() -> None:
+    before = ALERTS.replace("actions: []}", "actions: [{http: {url: 'http://h/hunter2'}}]}", 1)
+    after = before.replace("cooldown: off", "cooldown: 5m").replace("hunter2", "hunter3")
+    found = plan(before, after)
+    (change,) = found["changed"]
+    assert change["key"] == "alerts.db_down"
+    assert {"setting": "cooldown", "before": "off", "after": "5m"} in change["settings"]
+    assert "hunter" not in str(found)
+    assert "alerts.crashed" in found["kept"]
+
+
+def test_another_broker_touches_no_alert_that_only_publishes_to_it() -> None:
+    publish = "actions: [{publish: {broker: home, topic: x}}]}"
+    before = ALERTS.replace("actions: []}", publish, 1)
+    old, new = settings(before), settings(before, THREE.replace("127.0.0.1", "127.0.0.2"))
+    found = planned(specs(old, SOURCES, BACKENDS), old, new, SOURCES, BACKENDS).as_json()
+    assert "brokers.home" in [change["key"] for change in found["changed"]]
+    assert {"alerts.db_down", "alerts.crashed"} <= set(found["kept"])
