@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from towline.broker.incoming import Incoming
 from towline.broker.link import Link, Refused
@@ -107,15 +107,17 @@ class Dialer:
         """A way to the server with the link at our end of it."""
         loop = asyncio.get_running_loop()
         context = await self.context(at)
+        way: dict[str, Any] = {"ssl": context, "happy_eyeballs_delay": 0.25}
+        if context is not None:
+            way["server_hostname"] = at.host
+        host = at.address or at.host
         if not at.web:
-            await loop.create_connection(
-                lambda: link, at.host, at.port, ssl=context, happy_eyeballs_delay=0.25
-            )
+            await loop.create_connection(lambda: link, host, at.port, **way)
             return
         from towline.broker.websocket import WebSocket  # few brokers are reached like that
 
         transport, socket = await loop.create_connection(
-            lambda: WebSocket(at, link), at.host, at.port, ssl=context, happy_eyeballs_delay=0.25
+            lambda: WebSocket(at, link), host, at.port, **way
         )
         try:
             await socket.opened

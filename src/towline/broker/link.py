@@ -59,8 +59,8 @@ class Link(asyncio.Protocol):
     `ConnectionAbortedError`; `closed` resolves with the reason in words. `largest_cut_off` is
     the size of the largest unanswered message when the server closed it, `said_code` why if it
     said so. `on_lost` is told the reason at once, before anyone whose messages are lost can wake;
-    `on_message` and `on_answer` get what comes for subscribers. `session_kept`: the server had a
-    session of ours. `latency` is the last ping's way there and back in seconds.
+    `on_message` and `on_answer` get what comes for subscribers. `told` is what the CONNACK says,
+    `session_kept`: the server had a session of ours. `latency` is a ping's way and back in seconds.
     """
 
     def __init__(self, login: Login, mids: Mids, *, version_5: bool) -> None:
@@ -74,6 +74,7 @@ class Link(asyncio.Protocol):
         self.largest_cut_off = 0
         self.said_code = 0
         self.session_kept = False
+        self.told: Mapping[str, Any] = {}
         self._max_qos = 2
         self._can_retain = True
         self.login = login
@@ -188,6 +189,7 @@ class Link(asyncio.Protocol):
         self.window.largest = min(LARGEST, told.get("MaximumPacketSize", LARGEST))
         self._max_qos = told.get("MaximumQoS", 2)
         self._can_retain = bool(told.get("RetainAvailable", 1))
+        self.told = told
         self.session_kept = session_kept
         if session_kept:
             self.write(self.window.resume())

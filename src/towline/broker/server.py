@@ -14,12 +14,15 @@ DEFAULT_PATH: Final = "/mqtt"
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One address of a broker; `path` counts for WebSocket."""
+    """One address of a broker; `path` counts for WebSocket. `address` stands for the host where it
+    is known, so that no name is asked again.
+    """
 
     scheme: str
     host: str
     port: int
     path: str = ""
+    address: str = ""
 
     @property
     def tls(self) -> bool:

@@ -109,6 +109,11 @@ def _collapse(text: str, word: str) -> str:
     return "/".join(segments)
 
 
+def device_topic(device: str, rest: str) -> str:
+    """A topic of the device itself, not of its records."""
+    return fit(f"towline/{segment(device)}/{rest}")
+
+
 def status_topic(device: str) -> str:
     """Where a device says `online` or `offline`, retained."""
-    return fit(f"towline/{segment(device)}/status")
+    return device_topic(device, "status")
