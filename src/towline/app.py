@@ -21,6 +21,7 @@ from towline.parts import Ground, build
 from towline.pipeline.pipeline import Pipeline
 from towline.ports import Component
 from towline.record import OriginType
+from towline.runtime.brokers import Brokers
 from towline.runtime.configuration import Configuration, Options
 from towline.runtime.diff import Specs
 from towline.runtime.intake import Intake
@@ -101,6 +102,13 @@ class Towline:
             async with asyncio.TaskGroup() as tasks:
                 self._reconciler = Reconciler(tasks, partial(build, self._ground()))
                 self._overview = Overview(self._reconciler)
+                self.brokers = Brokers(
+                    self,
+                    lambda: self._settings,
+                    self._reconciler.component,
+                    self._configuration.folder,
+                    self._environment,
+                )
                 self._reloader = Reloader(
                     tasks, self._configuration, self._reconciler, self, settings
                 )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TextIO
 import click
 
 from towline import __version__
+from towline.commands.mqtt import mqtt
 from towline.commands.options import count, filters, remote_options
 from towline.commands.schema import schema
 from towline.commands.secret import secret
@@ -218,11 +219,7 @@ def status(url: str, token: str, as_json: bool) -> None:
         sys.exit(0 if room.is_well(found) else FAULT)
 
 
-main.add_command(schema)
-main.add_command(secret)
-
-
-for _command in (test, plan, preview):
+for _command in (schema, secret, test, plan, preview, mqtt):
     main.add_command(_command)
 
 

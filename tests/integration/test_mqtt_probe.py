@@ -14,14 +14,14 @@ from tests.integration.test_mqtt_servers import listener, tls
 from tests.real.broker import Broker, free_port
 from tests.real.certificates import Authority
 from tests.real.until import auntil
-from towline.broker.probe import Guard, probe
+from towline.broker.probe import Guard, anywhere, probe
 from towline.config.brokers import Broker as BrokerSettings
 from towline.config.settings import Secret
 
 pytestmark = pytest.mark.broker
 
 
-async def tried(settings: BrokerSettings, guard: Guard = lambda _: "") -> dict[str, Any]:
+async def tried(settings: BrokerSettings, guard: Guard = anywhere) -> dict[str, Any]:
     return await probe(settings, "pi", Path(), guard)
 
 
@@ -154,7 +154,7 @@ async def test_an_address_that_is_denied_is_never_connected_to() -> None:
     async with await asyncio.start_server(visited, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         settings = broker_settings(f"mqtt://localhost:{port}")
-        report = await tried(settings, lambda address: f"{address} is not for tests")
+        report = await tried(settings, lambda at, address: f"{address} is not for tests")
         assert report["error"].endswith("is not for tests")
         report = await tried(settings)
     assert visitors > 0

@@ -38,7 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "own_log": SHARED,
     "client": SHARED,
     "kinds": {"config", "sources", "backends"},
-    "commands": STORED | {"client", "kinds", "runtime"},
+    "commands": STORED | {"broker", "client", "kinds", "runtime"},
     "parts": {"*"},
     "app": {"*"},
     "library": {"*"},

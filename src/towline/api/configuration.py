@@ -15,7 +15,15 @@ from towline.api.masking import masked, still_masked, unmasked
 from towline.errors import EditError
 from towline.runtime.configuration import etag_of
 
-_STATUS: Final = {"changed_meanwhile": 412, "no_file": 409, "read_only": 409, "not_writable": 409}
+STATUS: Final = {
+    "changed_meanwhile": 412,
+    "no_file": 409,
+    "read_only": 409,
+    "not_writable": 409,
+    "included": 409,
+    "too_many_tests": 429,
+}
+"""HTTP's word for each way an edit can be refused."""
 
 
 async def text(desk: Desk, request: Request) -> Response:
@@ -41,7 +49,7 @@ async def edit(desk: Desk, request: Request) -> Response:
     try:
         outcome = await desk.towline.edit(found.encode(), etag, desk.who(request))
     except EditError as exc:
-        return answers.error(_STATUS.get(exc.code, 422), exc.code, str(exc))
+        return answers.error(STATUS.get(exc.code, 422), exc.code, str(exc))
     headers = {"ETag": f'"{etag_of(desk.towline.config_text().encode())}"'}
     return answers.json(outcome, headers=headers)
 

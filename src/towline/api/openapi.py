@@ -102,6 +102,9 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
     }
     if endpoint.body:
         found["requestBody"] = {"content": {"application/json": {"schema": _body(endpoint)}}}
+    if endpoint.about_body:
+        schema = {"type": "object", "description": endpoint.about_body}
+        found["requestBody"] = {"content": {"application/json": {"schema": schema}}}
     return found
 
 

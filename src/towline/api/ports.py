@@ -11,6 +11,30 @@ from towline.store.log import Store
 from towline.store.query import Query
 
 
+class Brokers(Protocol):
+    """Brokers by name; an unknown one is `NotFound`."""
+
+    def all(self) -> list[dict[str, Any]]:
+        """Each as `one` gives it, with its `status`."""
+
+    def one(self, name: str) -> dict[str, Any]:
+        """`settings` as written (null: not in this file, `fixed` says why), `effective` ones."""
+
+    def status(self, name: str) -> dict[str, Any]:
+        """How the connection is."""
+
+    def reconnect(self, name: str) -> None:
+        """Make the connection anew."""
+
+    async def test(self, name: str, wanted: dict[str, Any], *, local: bool) -> dict[str, Any]:
+        """Try settings, or the saved ones without any; the steps and how each went."""
+
+    async def edit(
+        self, name: str, wanted: dict[str, Any], etag: str, actor: str
+    ) -> dict[str, Any]:
+        """Write settings into the file and apply it; errors as of `Towline.edit`."""
+
+
 class Towline(Protocol):
     """The program behind the API.
 
@@ -25,6 +49,10 @@ class Towline(Protocol):
     @property
     def device(self) -> Device:
         """This Towline."""
+
+    @property
+    def brokers(self) -> Brokers:
+        """The brokers of the configuration."""
 
     @property
     def version(self) -> str:

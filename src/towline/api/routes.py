@@ -15,6 +15,7 @@ from towline.api import (
     answers,
     attach,
     backends,
+    brokers,
     configuration,
     logs,
     metrics,
@@ -34,8 +35,9 @@ _SAFE: Final = frozenset({"GET", "HEAD"})
 class Endpoint:
     """One method of one path. `scope` is the least that is needed; `method` WS is a WebSocket.
 
-    `query` and `body` name the parameters, for openapi.json. `live` ones take the token from the
-    query string as well: browsers cannot send a header with them.
+    `query` and `body` name the parameters, for openapi.json; `about_body` is a body of other keys.
+    `live` ones take the token from the query string as well: browsers cannot send a header with
+    them.
     """
 
     method: str
@@ -45,6 +47,7 @@ class Endpoint:
     about: str
     query: tuple[str, ...] = ()
     body: tuple[str, ...] = ()
+    about_body: str = ""
     media_type: str = "application/json"
 
     @property
@@ -83,6 +86,8 @@ def _table() -> tuple[Endpoint, ...]:
 
     api = PREFIX
     attached, backend = f"{api}/logs/{{id}}/attach", f"{api}/backends/{{name}}"
+    one = f"{api}/mqtt-config/{{broker}}"
+    keys = "the keys of a broker as in the YAML; *** stands for what is there"
     return (
         on("GET", f"{api}/logs", logs.search, "read", query=_FIND),
         on("GET", "/v1/logs", logs.search, "read", query=_FIND),
@@ -128,6 +133,12 @@ def _table() -> tuple[Endpoint, ...]:
         on("GET", f"{api}/containers/labels", trial.labels, "admin"),
         on("POST", f"{api}/config/reload", configuration.reload, "operate"),
         on("GET", f"{api}/config/history", configuration.history, "read"),
+        on("GET", f"{api}/mqtt-config", brokers.brokers, "admin"),
+        on("GET", one, brokers.broker, "admin"),
+        on("PUT", one, brokers.edit, "admin", about_body=keys),
+        on("POST", f"{one}/test", brokers.test, "admin", about_body=f"{keys}; none: the saved"),
+        on("POST", f"{one}/reconnect", brokers.reconnect, "operate"),
+        on("GET", f"{one}/status", brokers.status, "read"),
         on("GET", f"{api}/openapi.json", _openapi, "read"),
     )
 

@@ -39,8 +39,13 @@ _TOLD: Final = (
     "ServerKeepAlive",
 )
 
-Guard = Callable[[str], str]
-"""Why an address may not be tried, in words; empty where it may."""
+Guard = Callable[[Server, str], str]
+"""Why an address of a server may not be tried, in words; empty where it may."""
+
+
+def anywhere(at: Server, address: str) -> str:
+    """Every address may be tried."""
+    return ""
 
 
 class _Failed(Exception):
@@ -51,7 +56,7 @@ class Probe:
     """One test of one broker's settings."""
 
     def __init__(
-        self, settings: Broker, device: str, folder: Path, guard: Guard = lambda _: ""
+        self, settings: Broker, device: str, folder: Path, guard: Guard = anywhere
     ) -> None:
         self._settings = settings
         self._device = device
@@ -104,7 +109,7 @@ class Probe:
             raise self._failed("dns", told, began) from exc
         addresses = list(dict.fromkeys(str(each[4][0]) for each in found))
         for address in addresses:
-            if denied := self._guard(address):
+            if denied := self._guard(at, address):
                 raise self._failed("dns", denied, began)
         self._passed("dns", ", ".join(addresses[:8]), began)
         return addresses
@@ -242,7 +247,7 @@ class Probe:
 
 
 async def probe(
-    settings: Broker, device: str, folder: Path, guard: Guard = lambda _: ""
+    settings: Broker, device: str, folder: Path, guard: Guard = anywhere
 ) -> dict[str, Any]:
     """The report of a test, as the API serves it."""
     return (await Probe(settings, device, folder, guard).run()).as_json()

@@ -52,6 +52,47 @@ DB = Origin(
 )
 
 
+class BrokersOfTheWorld:
+    """One broker, `home`, and what was asked of it."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[object, ...]] = []
+        self.error: Exception | None = None
+
+    def all(self) -> list[dict[str, Any]]:
+        return [self.one("home") | {"status": self.status("home")}]
+
+    def one(self, name: str) -> dict[str, Any]:
+        self._known(name)
+        return {"name": name, "settings": {"password": "***"}, "effective": {}, "fixed": None}
+
+    def status(self, name: str) -> dict[str, Any]:
+        self._known(name)
+        return {"connected": True}
+
+    def reconnect(self, name: str) -> None:
+        self._known(name)
+        self.asked.append(("reconnect", name))
+
+    async def test(self, name: str, wanted: dict[str, Any], *, local: bool) -> dict[str, Any]:
+        if self.error:
+            raise self.error
+        self.asked.append(("test", name, wanted, local))
+        return {"status": "failed", "connected": False, "error": "a:1: tcp: connection refused"}
+
+    async def edit(
+        self, name: str, wanted: dict[str, Any], etag: str, actor: str
+    ) -> dict[str, Any]:
+        if self.error:
+            raise self.error
+        self.asked.append(("edit", name, wanted, etag, actor))
+        return {"outcome": "applied", "warnings": []}
+
+    def _known(self, name: str) -> None:
+        if name != "home":
+            raise NotFound(f"no broker {name!r}")
+
+
 class World:
     """What the API sees of Towline."""
 
@@ -59,6 +100,7 @@ class World:
         self.store = store
         self.device = Device(id="pi", name="Living room Pi")
         self.version = "1.2.3"
+        self.brokers = BrokersOfTheWorld()
         self.is_ready = True
         self.reload_error: ConfigError | None = None
         self.text = "version: 1\nbrokers: {home: {password: !secret mqtt}}\n"
