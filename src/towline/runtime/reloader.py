@@ -49,7 +49,7 @@ class Attempt:
     """
 
     decided: asyncio.Future[Outcome]
-    ended: asyncio.Task[Outcome]
+    ended: asyncio.Future[Outcome]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +107,9 @@ class Reloader:
         if actor in self._waiting:
             return self._waiting[actor]
         decided: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        if self._stopping:  # nobody may be there any more to hold a task
+            decided.set_result(_STOPPING)
+            return Attempt(decided, decided)
         ended = self._tasks.create_task(self._take_turn(actor, decided), name=f"reload by {actor}")
         self._waiting[actor] = Attempt(decided, ended)
         self._hurry.set()

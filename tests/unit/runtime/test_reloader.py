@@ -158,6 +158,7 @@ async def test_what_waits_when_all_stops_is_refused_and_starts_nothing(world: Wo
     for attempt in (late, later):
         assert isinstance(await asyncio.wait_for(attempt.decided, 10), Refused)
     await asyncio.wait_for(stopping, 10)
+    assert isinstance(world.reloader.attempt("after the end").ended.result(), Refused)
     assert not world.reconciler.slots
     assert [actor for _, actor in world.told] == ["first"]
 
