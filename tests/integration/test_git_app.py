@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -186,6 +187,28 @@ async def test_the_configuration_cannot_be_put_and_git_not_changed_while_it_is_f
         with pytest.raises(ConfigError) as changed:
             await towline.reload()
         assert [problem.code for problem in changed.value.problems] == ["restart_required"]
+
+
+async def test_a_reload_is_answered_though_its_commit_replaces_the_api_and_is_on_probation(
+    bootstrap: Path, repository: Repository, tmp_path: Path
+) -> None:
+    first = repository.memory(1)
+    address = f"127.0.0.1:{free_port()}"
+    token = f"{{name: us, hash: {'0a' * 32}, scopes: [read]}}"
+    async with running(bootstrap, tmp_path / "data", address) as towline:
+        await in_force(towline, first)
+        api = towline.parts()["api"]
+        repository.commit(
+            {FILE: f"version: 1\nsources: {{}}\napi: {{tokens: [{token}]}}\napply: {{watch: 1h}}\n"}
+        )
+        async with httpx.AsyncClient(base_url=f"http://{address}/api/v1", timeout=60) as client:
+            both = await asyncio.gather(*(client.post("/config/reload") for _ in range(2)))
+        for answer in both:
+            found = answer.json()
+            assert "api" in found["changed"]
+            assert found["probation"] == 3600
+        await auntil(lambda: towline.parts()["api"] is not api)
+        assert shown(towline)["says"].endswith("(change, Ada) is being applied")
 
 
 async def test_a_device_of_the_example_fleet_runs_on_it(

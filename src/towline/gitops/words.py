@@ -33,7 +33,7 @@ def sentence(known: Known) -> str:
         case Sync.IN_SYNC:
             return _runs(known.running)
         case Sync.BEHIND if not known.error:
-            return f"{_named(known.wanted)} is about to be applied"
+            return f"{_named(known.wanted)} is being applied"
         case Sync.INVALID:
             what = f"{_named(known.wanted)} is not applied"
             return f"{what}: {_first(known.problems)}; {_runs(known.running)}"
