@@ -23,9 +23,9 @@ _SAFE_CLASS: Final = re.compile(
 )
 _TOKEN: Final = re.compile(
     r"""
-    (?P<plain> [\w\ \-=/,:;<>@\#%&'~!`] | [^\x00-\x7f] | \\[dwbB]
+    (?P<plain> [\w\ \-=/,:;<>@\#%&'~!`] | [^\x00-\x7f] | \\[dw]
              | \\[.+*?()|\[\]{}^$\-/:,=_@\#%&!~] )
-  | (?P<edge>  \^ | \$ | \\A | \\z )
+  | (?P<edge>  \^ | \$ | \\[AzbB] )
   | (?P<class> \[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\] )
   | (?P<wide>  \. | " | \\[\\"sSDWntrfva] | \\[pP](?:\w|\{\^?\w+\}) )
   | (?P<group> \((?:\?(?:P?<\w+>|[imsU-]*:|[imsU-]+(?=\))))? )
@@ -80,8 +80,8 @@ def _as_json(text: str) -> str:
 def rewritten(pattern: str) -> str:
     """A pattern that finds every row whose message the given one finds; empty where none is known.
 
-    Edges of the text are left out, and whatever might match a character that JSON writes as an
-    escape may match that escape instead.
+    Edges of the text and of words are left out, for an escape ends with a letter or a digit.
+    Whatever might match a character that JSON writes as an escape may match that escape instead.
     """
     made: list[str] = []
     at = 0

@@ -12,7 +12,7 @@ from pathlib import Path
 from towline.errors import StoreError
 from towline.pipeline.encode import Decoder
 from towline.store.files import Files
-from towline.store.segment import Facts, Segment
+from towline.store.segment import Segment
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ def _segment(path: Path, decode: Decoder) -> Segment | None:
         _log.warning("a file in the store is none of ours", extra={"file": path.name})
         return None
     segment = Segment(path, first, path.stat().st_size)
-    if _indexed(segment):
+    if segment.load():
         return segment
     plain = path.suffix == ".ndjson"
     whole = segment.scan(decode, to_damage=plain)
@@ -64,11 +64,3 @@ def _segment(path: Path, decode: Decoder) -> Segment | None:
             path.unlink()
         return None
     return segment
-
-
-def _indexed(segment: Segment) -> bool:
-    try:
-        segment.facts = Facts.parse(segment.index.read_text())
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-    return True

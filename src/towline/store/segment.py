@@ -49,6 +49,21 @@ class Segment:
         """Where the facts of a closed file are kept."""
         return self.path.with_name(f"{self.stem}.index")
 
+    def load(self) -> bool:
+        """Learn the facts from the index; whether there is one, whole and of this very file."""
+        try:
+            facts = Facts.parse(self.index.read_text())
+            if facts.kinds is None:  # an older format does not tell of what file it is
+                self.facts = facts
+                return facts.last >= self.first
+            with self.opened() as file:
+                ours = facts.last >= self.first and file.length == facts.length
+        except (OSError, ValueError):
+            return False
+        if ours:
+            self.facts = facts
+        return ours
+
     def lines(self) -> Iterator[bytes]:
         """Its whole rows, damaged ones among them; none when retention has removed it."""
         while True:
