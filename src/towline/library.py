@@ -195,9 +195,10 @@ class Log:
             lookup=lookup,
             checkpoints=self.store.checkpoints,
             max_age=self._settings.upkeep.longest_age,
+            held=self._intake.held,
         )
         source = SOURCES[config.type].open(config.type, config.config, around)
-        return SourcePart(source, self._intake.emit, self._ledger)
+        return SourcePart(source, self._intake, self._ledger)
 
     async def _begin(self) -> None:
         """Sync and clean up by itself from now on."""

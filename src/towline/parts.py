@@ -46,6 +46,7 @@ class Ground:
             checkpoints=self.store.checkpoints,
             max_age=settings.upkeep.longest_age,
             folder=self.folder,
+            held=self.intake.held,
         )
 
 
@@ -105,7 +106,7 @@ def _routes(ground: Ground, name: str, config: Any, lookup: Lookup) -> Component
 def _source(ground: Ground, name: str, config: Any, lookup: Lookup) -> Component:
     entry = config.own
     source = SOURCES[entry.type].open(name, entry.config, ground.around(lookup))
-    return SourcePart(source, ground.intake.emit, ground.ledger)
+    return SourcePart(source, ground.intake, ground.ledger)
 
 
 PARTS: Final[Mapping[str, Callable[[Ground, str, Any, Lookup], Component]]] = {

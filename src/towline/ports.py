@@ -8,12 +8,18 @@ from typing import Any, Protocol, Self, runtime_checkable
 
 from towline.record import Batch, Line, Origin
 
+Whose = Callable[[Origin], bool]
+Held = Callable[[Whose], int]
+"""The first row that a step holds back of some origins, or 0: no checkpoint may go beyond it."""
+
 Emit = Callable[[Origin, list[Line]], int]
 """Take lines of one origin, in order, into the pipeline and the store.
 
 Never waits and never refuses: a reader that stopped reading would make Docker lose lines.
 Returns the store's next offset, so that a source that cannot be read again can wait until
-everything before it is synced.
+everything before it is synced. Lines that are counted (`seq`) may be held back by a step for some
+seconds: checkpoints heed `Surroundings.held`. No lines: nothing more comes of this origin for now,
+what is held back of it goes into the store.
 """
 
 

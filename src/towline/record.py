@@ -63,7 +63,8 @@ class Line(msgspec.Struct, gc=False):
     """One whole line as a source hands it over; the pipeline's steps refine it in place.
 
     `time` is RFC 3339 in UTC with nine fractional digits, `timestamp` the same in milliseconds.
-    `seq` counts the container's rows as Docker gives them (that of the line's last row).
+    `seq` counts the container's rows as Docker gives them (that of the line's last row); 0 where
+    the line cannot be read again. `first` is its first row where that is another one, else 0.
     `extra` holds further members as JSON text, each with a leading comma (`,"partial":true`).
     `fields` is the JSON text of an object, or empty. `level` is empty until a step sets it.
     """
@@ -77,6 +78,7 @@ class Line(msgspec.Struct, gc=False):
     fields: str = ""
     extra: str = ""
     system: bool = False
+    first: int = 0
 
 
 class Record(msgspec.Struct, gc=False, frozen=True):

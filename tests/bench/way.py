@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 from tests.bench.ground import Ground
 from tests.bench.table import Table, median
 from towline.config.environment import Overrides
-from towline.config.settings import Pipeline as PipelineSettings
+from towline.config.pipeline import Pipeline as PipelineSettings
 from towline.config.settings import Store as StoreSettings
 from towline.kinds import BACKENDS, SOURCES
 from towline.pipeline.pipeline import Pipeline

@@ -95,7 +95,10 @@ def test_a_name_cannot_steer_the_terminal() -> None:
 
 
 @given(st.text())
-def test_whatever_a_message_holds_it_stays_one_printable_row(message: str) -> None:
-    row = Rows(colour=False, date=False)([record(message)])
-    assert len(row.splitlines()) == 1
-    assert not any(ord(char) < 32 and char != "\t" for char in row[:-1])
+def test_whatever_a_message_holds_only_its_further_lines_are_rows_and_indented(
+    message: str,
+) -> None:
+    rows = Rows(colour=False, date=False)([record(message)]).splitlines()
+    assert len(rows) == message.count("\n") + 1
+    assert all(row.startswith("    ") for row in rows[1:])
+    assert not any(ord(char) < 32 and char != "\t" for row in rows for char in row)

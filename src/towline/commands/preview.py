@@ -121,7 +121,9 @@ def _blocks(found: Found) -> Iterator[list[str]]:
         yield from _block(f"{name} would get {{}} that it does not get now", each["gained"])
         yield from _block(f"{name} would not get {{}} that it gets now", each["lost"])
     yield from _block("{} would go to no backend", found["nowhere"] if found["backends"] else {})
+    yield from _block("{} would become part of another record", found["joined"])
     yield from _block("{} would be dropped", found["dropped"])
+    yield from _block("{} would be above a limit", found["limited"])
     for name, each in found["alerts"].items():
         yield from _block(f"alert {name} would have fired {{}} times", each)
     yield from _block("{} would be redacted", found["redacted"])

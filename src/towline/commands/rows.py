@@ -22,6 +22,8 @@ _LEVELS: Final = {
     "fatal": "\x1b[1;31m",
 }
 _FAINT: Final = "\x1b[2m"
+_FURTHER: Final = "\n    "
+"""Before a record's further lines: they cannot be taken for rows of their own."""
 
 # a change of colour, as programs write it; 8 hides text and is never let through
 _COLOUR = re.compile(r"\x1b\[([0-9;]{0,32})m")
@@ -44,7 +46,7 @@ class Rows:
         self._width = NARROWEST
 
     def __call__(self, records: Iterable[bytes]) -> str:
-        """The records' rows, each with its newline."""
+        """The records' rows, each with its newline; one of several lines has them indented."""
         return "".join([self._row(json.loads(record)) for record in records])
 
     def _row(self, record: dict[str, Any]) -> str:
@@ -52,11 +54,12 @@ class Rows:
         self._width = max(self._width, min(len(name), WIDEST))
         level = str(record["level"])
         at = self._time(int(record["timestamp"]))
-        message = str(record["message"])
+        lines = str(record["message"]).split("\n")
         if not self._colour:
-            return f"{at} {level:<5} {name:<{self._width}} {plain(message)}\n"
+            message = _FURTHER.join(map(plain, lines))
+            return f"{at} {level:<5} {name:<{self._width}} {message}\n"
         head = f"{_FAINT}{at}{_RESET} {_LEVELS.get(level, '')}{level:<5}{_RESET}"
-        return f"{head} {name:<{self._width}} {coloured(message)}\n"
+        return f"{head} {name:<{self._width}} {_FURTHER.join(map(coloured, lines))}\n"
 
     def _time(self, timestamp: int) -> str:
         at = datetime.fromtimestamp(timestamp / 1000)

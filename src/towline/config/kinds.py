@@ -9,6 +9,7 @@ from typing import Any
 
 from towline.config.faults import Fault
 from towline.config.settings import Device
+from towline.ports import Held
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,8 +17,9 @@ class Surroundings:
     """What a component may ask of the program it runs in.
 
     `lookup` gives the running component of a key ("brokers.home"): the newcomer where a change
-    brings one. `checkpoints` is the store's, for sources that can be read again. `folder` is the
-    one of the configuration: paths of certificates count from there.
+    brings one. `checkpoints` is the store's, for sources that can be read again; `held` tells
+    the first row of some origins that a step holds back. `folder` is the one of the configuration:
+    paths of certificates count from there.
     """
 
     device: Device
@@ -25,6 +27,7 @@ class Surroundings:
     checkpoints: Any
     max_age: float
     folder: Path = Path()
+    held: Held = lambda _: 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

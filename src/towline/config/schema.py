@@ -14,7 +14,6 @@ from towline.config.faults import Fault, expected
 from towline.config.fields import (
     PATTERNS,
     boolean,
-    compile_regex,
     duration,
     listen,
     name,
@@ -27,22 +26,19 @@ from towline.config.fields import (
 from towline.config.git import SCHEMA as GIT
 from towline.config.kinds import Kinds
 from towline.config.match import match
-from towline.config.replacement import filler
+from towline.config.pipeline import SCHEMA as PIPELINE
 from towline.config.settings import (
     Api,
     Device,
     Entry,
-    Pipeline,
-    Redaction,
     Route,
     Token,
 )
-from towline.config.shapes import SECRET_NAME, Either, shaped, words
+from towline.config.shapes import SECRET_NAME, shaped, words
 from towline.config.store import SCHEMA as STORE
 from towline.config.trials import CASES
 
 DEFAULT_SOURCES: Final = {"docker": {"type": "docker"}}
-REDACTION_GROUPS: Final = ("tokens", "urls", "emails")
 RESTART: Final = frozenset({"store.path", "store.persist", "git"})
 """Keys that count from the next start on."""
 
@@ -82,39 +78,6 @@ def _kind(word: str, kinds: Kinds) -> Into:
     return Into(kind.schema, lambda **keys: Entry(type=word, config=kind.config(**keys)))
 
 
-def _own_redaction(**keys: Any) -> Redaction:
-    """A pattern and its replacement, which may name the pattern's groups."""
-    pattern, replacement = keys["pattern"], keys["with"]
-    compiled = compile_regex(pattern)
-    try:
-        filler(replacement, compiled)
-    except (LookupError, ValueError) as exc:
-        wanted = f"expected a text that refers to the {compiled.groups} groups of the pattern"
-        hint = r"\1 is the first group; a backslash is written \\"
-        raise Fault("bad_replacement", wanted, path=["with"], hint=hint) from exc
-    return Redaction(pattern=pattern, replacement=replacement)
-
-
-@shaped({"type": "string", "minLength": 1})
-def _pattern(value: Any) -> str:
-    """A pattern that does not match an empty text: it would redact between all characters."""
-    if compile_regex(value).search("") is not None:
-        raise Fault("bad_regex", "this pattern matches an empty text")
-    return plain(value)
-
-
-_OWN_REDACTION = Into(
-    Mapping({vol.Required("pattern"): _pattern, vol.Optional("with", default="[REDACTED]"): text}),
-    _own_redaction,
-)
-_GROUP = one_of(*REDACTION_GROUPS)
-
-
-@shaped(Either((_GROUP, _OWN_REDACTION)))
-def _redaction(value: Any) -> str | Redaction:
-    if isinstance(value, dict):
-        return _OWN_REDACTION(value)  # type: ignore[no-any-return]
-    return str(_GROUP(value))
 
 
 @shaped(PATTERNS)
@@ -141,15 +104,6 @@ def _watch(value: Any) -> float:
     return 0.0 if value == "off" else duration(value)
 
 
-_PIPELINE = Into(
-    Mapping(
-        {
-            vol.Optional("parse", default=["json"]): Listing(one_of("json")),
-            vol.Optional("redact", default=["tokens", "urls"]): Listing(_redaction),
-        }
-    ),
-    Pipeline,
-)
 _ROUTE = Into(
     Mapping(
         {
@@ -181,7 +135,7 @@ def schema(sources: Kinds, backends: Kinds) -> Mapping:
                 Mapping({vol.Required("id"): _device_id, vol.Optional("name"): some_text}), _device
             ),
             vol.Optional("sources", default=DEFAULT_SOURCES): Named(_entry(sources)),
-            vol.Optional("pipeline", default=dict): _PIPELINE,
+            vol.Optional("pipeline", default=dict): PIPELINE,
             vol.Optional("store", default=dict): STORE,
             vol.Optional("brokers", default=dict): Named(BROKER),
             vol.Optional("backends", default=dict): Named(_entry(backends)),

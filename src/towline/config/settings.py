@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from towline.config.alerts import Alert
     from towline.config.brokers import Broker
     from towline.config.git import GitSettings
+    from towline.config.pipeline import Pipeline
 
 
 class Secret(str):
@@ -89,22 +90,6 @@ class Match:
     fields: tuple[tuple[str, str], ...] = ()
     negated: Match | None = None
     alternatives: tuple[Match, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Redaction:
-    """A pattern of the user's own and what replaces each hit."""
-
-    pattern: str
-    replacement: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pipeline:
-    """What is done to lines. `redact` holds names of built-in groups and own patterns."""
-
-    parse: tuple[str, ...]
-    redact: tuple[str | Redaction, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,7 +187,10 @@ class Given:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """What must come of the line. `to` holds all its backends; what is empty is not asked for."""
+    """What must come of the line. `to` holds all its backends; what is empty is not asked for.
+
+    `dropped`: whether a step takes the line out.
+    """
 
     to: tuple[str, ...] | None
     not_to: tuple[str, ...]
@@ -210,6 +198,7 @@ class Expected:
     message: str | None
     fields: tuple[tuple[str, str], ...]
     alerts: tuple[str, ...] | None
+    dropped: bool | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

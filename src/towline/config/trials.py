@@ -9,7 +9,7 @@ import voluptuous as vol
 from towline.config.alerts import EVENTS
 from towline.config.compound import Into, Listing, Mapping
 from towline.config.faults import Fault, expected
-from towline.config.fields import level, name, one_of, plain, some_text, text, whole
+from towline.config.fields import boolean, level, name, one_of, plain, some_text, text, whole
 from towline.config.match import match_fields
 from towline.config.settings import Case, Expected, Given
 from towline.config.shapes import TEXT, Either, shaped
@@ -54,7 +54,7 @@ def _expected(**keys: Any) -> Expected:
         known = ", ".join(str(key) for key in _EXPECT.schema)
         raise Fault("missing_key", f"nothing is expected; write one of {known}", at_key=True)
     blank: dict[str, Any] = {"to": None, "not_to": (), "level": "", "message": None, "fields": ()}
-    blank |= {"alerts": None}
+    blank |= {"alerts": None, "dropped": None}
     return Expected(**{**blank, **keys})
 
 
@@ -83,6 +83,7 @@ _EXPECT = Mapping(
         vol.Optional("message"): _message,
         vol.Optional("fields"): match_fields,
         vol.Optional("alerts"): _targets,
+        vol.Optional("dropped"): boolean,
     }
 )
 CASES = Listing(

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final
 
+from towline.config.pipeline import Redaction
 from towline.config.replacement import filler
-from towline.config.settings import Redaction
 from towline.errors import QueryError
 from towline.pipeline.keys import HIDDEN, MARK, KeyBlocks
 from towline.record import Line, Origin

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
+from msgspec import structs
 
 from towline.config.settings import Case, Expected, Given, Match, Settings
 from towline.pipeline.match import compile_match
 from towline.record import Line, Origin, OriginType, Record, time_text
 from towline.runtime.alarms import Alarms
-from towline.runtime.trial import Trial, Tried
+from towline.runtime.trial import PART, Trial, Tried
 
 NOTHING: Final = "nothing"
 
@@ -43,10 +44,21 @@ def run_cases(settings: Settings) -> Iterator[Verdict]:
     """Every case of a file; none depends on those before it."""
     trial, alarms = Trial(settings), Alarms(settings)
     for case in settings.tests:
-        trial.forget()
-        tried = trial(origin_of(case.given, trial.device), line_of(case.given))
+        tried = _tried(trial, case.given)
         misses = [*_misses(case.expect, tried), *_unalarmed(case.expect, alarms.of(tried.record))]
         yield Verdict(case, tuple(misses))
+
+
+def _tried(trial: Trial, given: Given) -> Tried:
+    """What comes of a case's line; of several, that of their record where they become one."""
+    origin, line = origin_of(given, trial.device), line_of(given)
+    trial.forget()
+    lines = [structs.replace(line, text=text) for text in given.message.split("\n")]
+    *parts, last = trial.many(origin, lines)
+    if all(part == PART for part in parts):
+        return last
+    trial.forget()
+    return trial(origin, line)
 
 
 def origin_of(given: Given, device: str) -> Origin:
@@ -99,6 +111,8 @@ def _misses(expect: Expected, tried: Tried) -> Iterator[Miss]:
     if unwanted:
         yield Miss("not_to", list(expect.not_to), list(tried.to))
     record = tried.record
+    if expect.dropped is not None and expect.dropped != (record is None):
+        yield Miss("dropped", expect.dropped, record is None)
     if expect.level and (record is None or record.level != expect.level):
         yield Miss("level", expect.level, record and record.level)
     if expect.message is not None and (record is None or record.message != expect.message):

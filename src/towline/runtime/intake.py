@@ -7,9 +7,9 @@ import json
 import time
 from typing import Any, Final, Self
 
-from towline.config.settings import Pipeline as PipelineSettings
+from towline.config.pipeline import Pipeline as PipelineSettings
 from towline.pipeline.pipeline import Pipeline
-from towline.ports import Emit, Source
+from towline.ports import Source, Whose
 from towline.record import Line, Origin, OriginType, time_text
 from towline.status import Health
 from towline.store.log import Store
@@ -19,12 +19,13 @@ _GAP: Final = ',"gap":'
 
 
 class Intake:
-    """Appends what sources emit. `pipeline` is swapped at a reload, between two batches."""
+    """Appends what sources emit, and in time what steps hold back of it."""
 
     def __init__(self, store: Store, pipeline: Pipeline, device: str) -> None:
         self.store = store
-        self.pipeline = pipeline
         self.device = device
+        self._pipeline = pipeline
+        self._timer: asyncio.TimerHandle | None = None
 
     def emit(self, origin: Origin, lines: list[Line]) -> int:
         """Refine, encode, append; return the store's next offset."""
@@ -38,10 +39,41 @@ class Intake:
         totals["lost"] += int(gap["lost"])
 
     def _put(self, origin: Origin, lines: list[Line]) -> int:
-        store = self.store
+        store, pipeline = self.store, self._pipeline
         if lines:
-            store.append(self.pipeline.refine(origin, lines, store.next_offset))
+            store.append(pipeline.refine(origin, lines, store.next_offset))
+            if pipeline.holds and self._timer is None:
+                self._wait()
+        elif pipeline.holds:
+            store.append(pipeline.settle(origin, store.next_offset))
         return store.next_offset
+
+    def use(self, pipeline: Pipeline) -> None:
+        """From now on lines are refined by another pipeline; the old one keeps nothing back."""
+        self.release()
+        self._pipeline = pipeline
+
+    def release(self, *, everything: bool = True) -> None:
+        """Append what steps hold back."""
+        store = self.store
+        for records in self._pipeline.release(store.next_offset, everything=everything):
+            store.append(records)
+
+    def held(self, whose: Whose) -> int:
+        """The first row of some origins that is held back, or 0."""
+        return self._pipeline.held(whose)
+
+    def _wait(self) -> None:
+        """Come back when something must go."""
+        due = self._pipeline.due()
+        if due < float("inf"):
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(max(0.0, due - time.monotonic()), self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        self.release(everything=False)
+        self._wait()
 
     def tell(
         self,
@@ -90,7 +122,7 @@ class PipelinePart:
 
     async def run(self) -> None:
         """From now on lines are refined by it."""
-        self._intake.pipeline = self._pipeline
+        self._intake.use(self._pipeline)
         self._health.up()
         await asyncio.Event().wait()
 
@@ -98,9 +130,9 @@ class PipelinePart:
 class SourcePart:
     """The component that runs a source and keeps its progress."""
 
-    def __init__(self, source: Source, emit: Emit, ledger: Ledger) -> None:
+    def __init__(self, source: Source, intake: Intake, ledger: Ledger) -> None:
         self.source = source
-        self._emit = emit
+        self._intake = intake
         self._ledger = ledger
 
     @property
@@ -118,11 +150,16 @@ class SourcePart:
 
     async def run(self) -> None:
         """Until cancelled; then what was read is put on record before anyone reads again."""
-        if not isinstance(self.source, Progressing):
-            await self.source.run(self._emit)
+        source, intake = self.source, self._intake
+        if not isinstance(source, Progressing):
+            try:
+                await source.run(intake.emit)
+            finally:
+                intake.release()
             return
-        self._ledger.join(self.source)
+        self._ledger.join(source)
         try:
-            await self.source.run(self._emit)
+            await source.run(intake.emit)
         finally:
-            await self._ledger.leave(self.source)
+            intake.release()
+            await self._ledger.leave(source)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import Any, Final
 
 import msgspec
@@ -19,7 +18,16 @@ from towline.delivery.router import Router
 from towline.pipeline.encode import Decoder, Labels
 from towline.record import Line, Record
 from towline.runtime.alarms import Alarms
-from towline.runtime.trial import LEVEL, PARSED, REDACTED, Trial, Tried
+from towline.runtime.trial import (
+    DROPPED,
+    JOINED,
+    LEVEL,
+    LIMITED,
+    PARSED,
+    REDACTED,
+    Trial,
+    Tried,
+)
 
 SAMPLES: Final = 3
 """Records shown of each kind of change."""
@@ -101,17 +109,24 @@ class Preview:
         self._gained = {name: Tally() for name in self.backends}
         self._lost = {name: Tally() for name in self.backends}
         self._nowhere = Tally()
-        self._dropped = Tally()
+        self._gone = {step: Tally() for step in (JOINED, DROPPED, LIMITED)}
         self._changed = {REDACTED: Tally(), PARSED: Tally()}
         self._levels: dict[tuple[str, str], Tally] = {}
 
     def add(self, rows: Iterable[bytes]) -> None:
-        """Run records through, as they are stored, oldest first."""
-        for _, run in groupby(self._decoded(rows), key=lambda pair: id(pair[0].origin)):
-            pairs = list(run)
+        """Run records through, as they are stored, oldest first.
+
+        Those of an origin run together: lines that became one record are not cut by others'.
+        """
+        of_origin: dict[int, list[tuple[Record, str]]] = {}
+        for pair in self._decoded(rows):
+            of_origin.setdefault(id(pair[0].origin), []).append(pair)
+        found: list[tuple[Record, Tried]] = []
+        for pairs in of_origin.values():
             tried = self._trial.many(pairs[0][0].origin, [_line(*pair) for pair in pairs])
-            for (record, _), each in zip(pairs, tried, strict=True):
-                self._count(record, each)
+            found += zip([record for record, _ in pairs], tried, strict=True)
+        for record, each in sorted(found, key=lambda pair: pair[0].offset):
+            self._count(record, each)
 
     def _decoded(self, rows: Iterable[bytes]) -> Iterator[tuple[Record, str]]:
         for row in rows:
@@ -124,11 +139,14 @@ class Preview:
         self.records += 1
         self.oldest = min(self.oldest, record.timestamp)
         self.newest = max(self.newest, record.timestamp)
-        if tried.record is not None:
+        if tried.record is None:
+            for step, tally in self._gone.items():
+                if step in tried.changed:
+                    tally.add(record)
+        else:
             self._alarms.add(tried.record)
         self._count_routes(record, tried)
         if tried.record is None:
-            self._dropped.add(record)
             return
         if not tried.changed:
             return
@@ -152,7 +170,7 @@ class Preview:
         now = then if alike else self._present.goes_to(record)
         for name in now:
             self._now[name] += 1
-        if now != then:
+        if now != then and JOINED not in tried.changed:
             for name in set(then).difference(now):
                 self._gained[name].add(tried.record or record, id=record.id)
             for name in set(now).difference(then):
@@ -176,7 +194,7 @@ class Preview:
                 for name in self.backends
             },
             "nowhere": self._nowhere.as_json(),
-            "dropped": self._dropped.as_json(),
+            **{step: tally.as_json() for step, tally in self._gone.items()},
             "alerts": self._alarms.as_json(),
             "redacted": self._changed[REDACTED].as_json(),
             "parsed": self._changed[PARSED].as_json(),

@@ -23,22 +23,29 @@ def journal_key(container: str, name: str) -> str:
 class Tail:
     """What the store has of a container: up to which `seq` at all, and of stdout and stderr alone.
 
-    `time` (RFC 3339, nanoseconds) and `stderr` are those of the last line it wrote itself.
+    `time` (RFC 3339, nanoseconds) and `stderr` are those of the furthest line it wrote itself,
+    `times` those of the last line of each stream.
     """
 
     seq: int
     streams: tuple[int, int] = (0, 0)
     time: str = ""
     stderr: bool = False
+    times: tuple[str, str] = ("", "")
 
     def then(self, *, seq: int, time: str, stderr: bool, system: bool) -> Tail:
         """With one record more."""
         highest = max(self.seq, seq)
         if system:  # a gap: said by Towline, written by nobody
             return replace(self, seq=highest)
-        out, err = self.streams
-        streams = (out, max(err, seq)) if stderr else (max(out, seq), err)
-        return Tail(highest, streams, time, stderr)
+        if seq < self.streams[stderr]:  # said of lines before it, such as how many there were
+            return self
+        (out, err), (at_out, at_err) = self.streams, self.times
+        streams = (out, seq) if stderr else (seq, err)
+        times = (at_out, time) if stderr else (time, at_err)
+        if seq < self.seq:  # its stream was held back: the log goes on behind the furthest row
+            return replace(self, streams=streams, times=times)
+        return Tail(highest, streams, time, stderr, times)
 
 
 class _Source(msgspec.Struct, gc=False):
@@ -50,6 +57,7 @@ class _Row(msgspec.Struct, gc=False, rename="camel"):
 
     id: str
     time: str
+    until: str = ""
     seq: int = 0
     container_id: str = ""
     source: _Source = msgspec.field(default_factory=_Source)
@@ -81,6 +89,9 @@ def tails(files: Files, covered: int) -> dict[str, Tail]:
                     key = journal_key(key, row.source.name)
                 if key and row.seq and int(row.id, 16) >= covered:
                     found[key] = found.get(key, Tail(0)).then(
-                        seq=row.seq, time=row.time, stderr=row.is_std_err, system=row.is_system
+                        seq=row.seq,
+                        time=row.until or row.time,  # of the last of the lines in it
+                        stderr=row.is_std_err,
+                        system=row.is_system,
                     )
     return found

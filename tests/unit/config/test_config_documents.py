@@ -141,6 +141,7 @@ def test_the_shipped_file_has_every_key_with_its_default() -> None:
     examples = {"brokers.<name>.username", "brokers.<name>.password", "routes[].match"}
     examples |= {"store.retention.rules", "store.retention.rules[].match"}
     examples |= {"alerts.<name>.actions"}
+    examples |= {"pipeline.limits", "pipeline.limits[].match"}
     for key, default in known().items():
         found = written(data, key)
         if default not in (REQUIRED, None) and key not in examples | {"api.tokens"}:

@@ -6,7 +6,8 @@ import pytest
 
 from tests.unit.config.kinds import BACKENDS, SOURCES, loaded, problems, told
 from towline.config.load import load
-from towline.config.settings import Match, Redaction, Route, Token
+from towline.config.pipeline import Redaction
+from towline.config.settings import Match, Route, Token
 from towline.errors import ConfigError
 from towline.pipeline.redact import GROUPS, own_rule
 

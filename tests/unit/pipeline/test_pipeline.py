@@ -1,16 +1,17 @@
 import json
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from towline.config.settings import Pipeline as PipelineSettings
-from towline.config.settings import Redaction
+from towline.config.pipeline import Pipeline as PipelineSettings
+from towline.config.pipeline import Redaction
 from towline.pipeline.pipeline import Pipeline
 from towline.record import LEVELS, Line, Origin, OriginType
 
 WEB = Origin(type=OriginType.CONTAINER, name="web", device="pi")
-ALL = PipelineSettings(parse=("json",), redact=("tokens", "urls", "emails"))
-NOTHING = PipelineSettings(parse=(), redact=())
+NOTHING = PipelineSettings(multiline="off", parse=(), redact=(), drop=(), limits=())
+ALL = replace(NOTHING, parse=("json",), redact=("tokens", "urls", "emails"))
 
 
 def line(text: str, *, stderr: bool = False, level: str = "") -> Line:
@@ -55,7 +56,7 @@ def test_redacted_lines_are_counted() -> None:
     pipeline = Pipeline(ALL)
     pipeline.refine(WEB, [line("a"), line("password=x"), line("bob@example.net")], 0)
     assert pipeline.counters == {"redacted": 2}
-    own = PipelineSettings(parse=(), redact=(Redaction(pattern="a+", replacement="b"),))
+    own = replace(NOTHING, redact=(Redaction(pattern="a+", replacement="b"),))
     pipeline = Pipeline(own)
     (record,) = pipeline.refine(WEB, [line("xaay")], 0)
     assert (record.message, pipeline.counters["redacted"]) == ("xby", 1)

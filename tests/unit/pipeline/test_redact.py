@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.pipeline.secrets import AWS, HARMLESS, PEM, SECRET
-from towline.config.settings import Redaction
+from towline.config.pipeline import Redaction
 from towline.errors import QueryError
 from towline.pipeline.redact import BLOCK, GROUPS, Redactor, Rule, own_rule
 from towline.record import Line, Origin, OriginType

@@ -67,3 +67,18 @@ async def test_damaged_rows_tell_nothing(tmp_path: Path) -> None:
 def test_an_empty_store_has_no_tails(tmp_path: Path) -> None:
     assert tails(Files(tmp_path, Decoder()), 0) == {}
     assert Tail(3).streams == (0, 0)
+
+
+def test_reading_goes_on_behind_the_furthest_row_of_all() -> None:
+    tail = Tail(0).then(seq=9, time="t9", stderr=True, system=False)
+    held = tail.then(seq=4, time="t4", stderr=False, system=False)  # its stream was held back
+    assert held == Tail(9, (4, 9), "t9", stderr=True, times=("t4", "t9"))
+    folded = held.then(seq=3, time="t3", stderr=False, system=False)
+    assert folded == held
+
+
+async def test_a_joined_record_ends_with_its_last_line(tmp_path: Path) -> None:
+    async with opened(tmp_path) as rig:
+        rig.add(1, seq=3, extra=',"until":"2026-11-21T10:00:09.000000000Z"')
+        rig.store.flush()
+        assert tails(rig.store.files, 0)["c" * 12].time == "2026-11-21T10:00:09.000000000Z"

@@ -219,6 +219,7 @@ class CatchUp:
     def finish(self, *, whole: bool) -> None:
         """Nothing more will come: what stands open is shown as it is."""
         self._emit(self.position.lines.flush())
+        self._deliver([])  # nor need any step wait
         if not whole and self.history.complaint:
             self.say_gap(self.history.complaint)
 

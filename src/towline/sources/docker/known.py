@@ -40,19 +40,27 @@ class Known:
         """Whether it is being read."""
         return self.task is not None and not self.task.done()
 
+    def wrote(self, origin: Origin) -> bool:
+        """Whether an origin is it, whatever its name was then."""
+        same = origin.container_id == self.container.id
+        return same and origin.source == self.origin.source
+
     def emitted(self, offset: int) -> None:
         """Records of it were appended at or after `offset`."""
         self.unsaved.emitted(offset)
         self.last_at = time.time_ns() // 1_000_000
 
-    def checkpoint(self, *, final: bool) -> Checkpoint | None:
-        """A checkpoint if one is due, possible and further on than the one on disk."""
+    def checkpoint(self, *, final: bool, held: int = 0) -> Checkpoint | None:
+        """A checkpoint if one is due, possible and further on than the one on disk.
+
+        `held` is the first row that a step holds back, or 0.
+        """
         position = self.reading.position
         rows = position.seq - self.unsaved.seq
         age = time.monotonic() - self._saved_at
         if not rows or not (final or rows >= SAVE_ROWS or age >= SAVE_SECONDS):
             return None
-        point = position.checkpoint()
+        point = position.checkpoint(held)
         if point is None or point.seq <= self.unsaved.seq:
             return None
         if point.seq == position.seq:

@@ -132,7 +132,9 @@ class Lines:
     def _close(self, stderr: bool, extra: str) -> Line:
         parts = self._open.pop(stderr)
         text = "".join(parts.texts)
-        return Line(text, parts.time, parts.timestamp, stderr, parts.last, extra=extra)
+        return Line(
+            text, parts.time, parts.timestamp, stderr, parts.last, extra=extra, first=parts.first
+        )
 
     def newest_parts(self) -> dict[bool, int]:
         """The last row of each line that is open, by stream."""

@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable
 
 from towline.record import Line, time_text
-from towline.sources.docker.align import Trail
+from towline.sources.docker.align import DEPTH, Trail
 from towline.sources.docker.lines import Lines
-from towline.sources.docker.resume import Behind, Counted, Sought, stream_of
+from towline.sources.docker.resume import Behind, Counted, Sought
 from towline.sources.docker.times import since_text
 from towline.store.checkpoints import Checkpoint
 from towline.store.tails import Tail
@@ -84,7 +84,7 @@ class Position:
         """
         if self._behind is None or self._tail is None or not self._tail.time:
             return False
-        self._behind = Sought(self._tail)
+        self._behind = Sought(self._tail, from_birth=not self.saved_seq)
         return True
 
     def begin(self) -> None:
@@ -100,8 +100,8 @@ class Position:
             return lines
         behind = self._behind
         old, new = behind.feed(rows)
-        self._pass(behind, old)
-        return self._arrive(behind, new) if behind.done else []
+        late = self._pass(behind, old)
+        return late + self._arrive(behind, new) if behind.done else late
 
     def settle(self) -> list[Line]:
         """A read has come to its end: whatever it held back is new."""
@@ -109,14 +109,19 @@ class Position:
             return []
         return self._arrive(self._behind, self._behind.rest())
 
-    def _pass(self, behind: Behind, rows: list[bytes]) -> None:
-        """Take rows of which the store has the lines; what they begin may still be open."""
+    def _pass(self, behind: Behind, rows: list[bytes]) -> list[Line]:
+        """Take rows of which the store has the lines; return the lines of those that it has not.
+
+        A step held them back when Towline died, or dropped them. What they begin may be open still.
+        """
         self.trail.extend(rows)
+        late: list[Line] = []
         for row in rows:
-            if behind.stored(self.seq + 1, stream_of(row)):
+            if behind.stored(self.seq + 1, row):
                 self.lines.seq += 1
             else:
-                self.lines.feed([row])
+                late += self.lines.feed([row])
+        return [line for line in late if behind.tells(line.stderr)]
 
     def _arrive(self, behind: Behind, rows: list[bytes]) -> list[Line]:
         """From here on all is new."""
@@ -128,17 +133,20 @@ class Position:
         lost = "the store's last line is not in Docker's log; lines may miss or repeat"
         return [self.gap(lost), *self.take(rows)]
 
-    def checkpoint(self) -> Checkpoint | None:
+    def checkpoint(self, held: int = 0) -> Checkpoint | None:
         """Where this stands; None while what the store has is taken again.
 
-        While a line is open, the row before its first: so its parts are read again.
+        While a line is open, the row before its first: so its parts are read again. So it is with
+        lines that a step holds back, the first of them at row `held`.
         """
         if self.resuming:
             return None
-        seq = min(self.lines.begun(False), self.lines.begun(True)) - 1
-        rows = self.trail.rows(back=self.seq - seq)
-        if seq and not rows:
-            return None
+        first = min(self.lines.begun(False), self.lines.begun(True))
+        seq = (min(first, held) if held else first) - 1
+        back = self.seq - seq
+        rows = self.trail.rows(back=back)
+        if (seq and not rows) or (back and len(rows) < min(seq, DEPTH)):
+            return None  # too few are known to be found again for sure
         since = self.trail.since() if rows else self.first_since
         return Checkpoint(
             engine=self.engine, container=self.container, seq=seq, since=since, rows=rows

@@ -35,8 +35,14 @@ class Behind(Protocol):
     def rest(self) -> list[bytes]:
         """The read has ended: what was held back is new."""
 
-    def stored(self, row: int, stderr: bool) -> bool:
-        """Whether the text of an old row is in the store; else it began a line still open."""
+    def stored(self, number: int, row: bytes) -> bool:
+        """Whether the text of an old row is in the store.
+
+        Else it began a line that was open, or a step held it back or dropped it.
+        """
+
+    def tells(self, stderr: bool) -> bool:
+        """Whether what `stored` says of a stream is sure: what it denies is handed on then."""
 
 
 class Counted:
@@ -64,20 +70,26 @@ class Counted:
         """Nothing is held back."""
         return []
 
-    def stored(self, row: int, stderr: bool) -> bool:
+    def stored(self, number: int, row: bytes) -> bool:
         """Of each stream, the rows up to its last record's are stored."""
-        return row <= self._tail.streams[stderr]
+        return number <= self._tail.streams[stream_of(row)]
+
+    def tells(self, stderr: bool) -> bool:
+        """Numbers are sure."""
+        return True
 
 
 class Sought:
     """By the last record's own time and stream: the read did not join on, numbers tell nothing.
 
     Rows that are younger than the record are held back until its row has gone by (they were before
-    it in the log, then) or until they are too much younger for that.
+    it in the log, then) or until they are too much younger for that. `from_birth`: the tail tells
+    of all that was ever stored of the container.
     """
 
-    def __init__(self, tail: Tail) -> None:
+    def __init__(self, tail: Tail, *, from_birth: bool = False) -> None:
         self._tail = tail
+        self._from_birth = from_birth
         self._time = tail.time.encode()
         self._too_young = _later(tail.time).encode()
         self._held: list[bytes] = []
@@ -114,9 +126,16 @@ class Sought:
         self.done = True
         return held
 
-    def stored(self, row: int, stderr: bool) -> bool:
-        """The record's own stream is stored up to it."""
-        return stderr == self._tail.stderr
+    def stored(self, number: int, row: bytes) -> bool:
+        """The record's own stream is stored up to it, the other one up to its own last record."""
+        stderr = stream_of(row)
+        if stderr == self._tail.stderr:
+            return True
+        return row[HEADER : HEADER + TIME] <= self._tail.times[stderr].encode()
+
+    def tells(self, stderr: bool) -> bool:
+        """The other stream's last record must be known, or that there is none."""
+        return self._from_birth or self._tail.times[stderr] != ""
 
 
 def stream_of(row: bytes) -> bool:

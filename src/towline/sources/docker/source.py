@@ -200,7 +200,7 @@ class DockerSource:
         if checkpoints.tails:  # what these containers have in the store is beyond their checkpoints
             covered = min(covered, checkpoints.covered)
         for known in self._census:
-            point = known.checkpoint(final=final)
+            point = known.checkpoint(final=final, held=self._around.held(known.wrote))
             if point is not None:
                 points.append(point)
                 asked.append((known, point.seq))

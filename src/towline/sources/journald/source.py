@@ -8,6 +8,7 @@ import logging
 import os
 import time
 from collections.abc import Iterable, Iterator
+from collections import deque
 from functools import lru_cache, partial
 from itertools import groupby
 from operator import itemgetter
@@ -18,7 +19,7 @@ from towline.errors import SourceError
 from towline.ports import Emit
 from towline.record import Line, Origin, OriginType, time_text
 from towline.sources.journald.choice import Choice, JournaldConfig, journal_matches
-from towline.sources.journald.entries import dropped, line_of, origin_of, whose
+from towline.sources.journald.entries import Cursor, dropped, line_of, origin_of, whose
 from towline.sources.journald.export import Entry
 from towline.sources.journald.parts import MAX_LINE, PATIENCE, Parts
 from towline.sources.journald.position import BEGINNING, PLACE, Position
@@ -39,6 +40,9 @@ ORIGINS: Final = 4096
 SAVE_SECONDS: Final = 30.0
 SAVE_ENTRIES: Final = 4096
 
+NOTED: Final = (0.25, 64)
+"""Every so many seconds the place is noted, and so many are kept: a step may hold lines back."""
+
 
 class JournaldSource:
     """Reads a journal through `journalctl`; a journal that cannot be read is tried again.
@@ -57,6 +61,7 @@ class JournaldSource:
         self.name = name
         self.health = Health()
         self._config = config
+        self._around = around
         self._device = around.device.id
         self._max_age = around.max_age
         self._checkpoints: Checkpoints = around.checkpoints
@@ -69,6 +74,8 @@ class JournaldSource:
         self._position = Position(BEGINNING, {})
         self._unsaved = Unsaved(0)
         self._saved_at = 0.0
+        self._noted: deque[tuple[int, str]] = deque(maxlen=NOTED[1])
+        self._noted_at = 0.0
         self._since: dict[str, Tail] = {}
         self._emit: Emit = lambda origin, lines: 0
         self._offset = 0
@@ -146,6 +153,10 @@ class JournaldSource:
     def _take(self, entries: list[Entry]) -> None:
         """Put entries into the store, in runs of one origin."""
         self._well()
+        now = time.monotonic()
+        if now - self._noted_at >= NOTED[0]:
+            self._noted_at = now
+            self._noted.append((self._position.seq, self._position.cursor))
         for origin, run in groupby(self._lines(entries), key=itemgetter(0)):
             new = [line for _, line in run if not self._position.is_stored(origin, line)]
             if new:
@@ -234,7 +245,7 @@ class JournaldSource:
         return Origin(type=OriginType.SYSTEM, name=self.name, device=self._device, source=self.name)
 
     def progress(self, *, final: bool = False) -> Progress:
-        """The checkpoint if one is due, for the store's upkeep."""
+        """The checkpoint if one is due and possible, for the store's upkeep."""
         position = self._position
         covered = self._emit(self._system, [])
         if self._checkpoints.tails:
@@ -242,15 +253,26 @@ class JournaldSource:
         entries = position.seq - self._unsaved.seq
         age = time.monotonic() - self._saved_at
         due = entries and (final or entries >= SAVE_ENTRIES or age >= SAVE_SECONDS)
-        if not due or not position.cursor:
+        before = self._before() if due else None
+        if before is None or not position.cursor:
             lowest = self._unsaved.lowest()
             return Progress([], covered if lowest is None else min(covered, lowest), lambda: None)
-        point = position.checkpoint(self._parts.before)
+        point = position.checkpoint(before or "")
         if point.seq == position.seq:
             self._unsaved.asked(point.seq)
         elif (lowest := self._unsaved.lowest()) is not None:
             covered = min(covered, lowest)
         return Progress([point], covered, partial(self._saved, point.seq))
+
+    def _before(self) -> str | None:
+        """The cursor before what is not in the store; empty where all is, None if not known."""
+        begun = self._parts.before
+        held = self._around.held(lambda origin: origin.source == self.name)
+        if not held:
+            return begun
+        noted = next((cursor for seq, cursor in reversed(self._noted) if seq < held), "")
+        found = [cursor for cursor in (noted, begun) if cursor]
+        return min(found, key=_number) if noted else None
 
     def _saved(self, seq: int) -> None:
         self._saved_at = time.monotonic()
@@ -258,6 +280,10 @@ class JournaldSource:
         self._since = {key: tail for key, tail in self._since.items() if tail.seq > seq}
         for key in [key for key in self._checkpoints.tails if key.startswith(f"{PLACE}/")]:
             self._checkpoints.caught_up(key, seq)
+
+
+def _number(cursor: str) -> int:
+    return Cursor.parse(cursor.encode()).number
 
 
 def _as_json(origin: Origin, source: str) -> dict[str, Any]:
