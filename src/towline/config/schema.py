@@ -78,8 +78,6 @@ def _kind(word: str, kinds: Kinds) -> Into:
     return Into(kind.schema, lambda **keys: Entry(type=word, config=kind.config(**keys)))
 
 
-
-
 @shaped(PATTERNS)
 def _backend_names(value: Any) -> tuple[str, ...]:
     return tuple(name(item) for item in shell_patterns(value))

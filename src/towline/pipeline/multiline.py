@@ -1,6 +1,7 @@
 """Lines that belong together become one record: stack traces, indented blocks, users' patterns.
 
-A line that is held back is not in the store. `held` says from which row on that is so: a checkpoint never goes beyond it, and after a crash those rows are read again.
+A line that is held back is not in the store. `held` says from which row on that is so: a checkpoint
+never goes beyond it, and after a crash those rows are read again.
 """
 
 from __future__ import annotations

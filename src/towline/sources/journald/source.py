@@ -7,8 +7,8 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterable, Iterator
 from collections import deque
+from collections.abc import Iterable, Iterator
 from functools import lru_cache, partial
 from itertools import groupby
 from operator import itemgetter
