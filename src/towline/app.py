@@ -272,6 +272,11 @@ class Towline:
         """Stop reading a container's log."""
         await self._overview.source_of(container_id).detach(container_id)
 
+    async def control(self, container_id: str, what: str, actor: str) -> None:
+        """`start`, `stop` or `restart` a container, and put on record who asked for it."""
+        await self._overview.source_of(container_id).control(container_id, what)
+        self._intake.tell(OriginType.MANAGER, f"{actor}: {what} of container {container_id[:12]}")
+
     async def reload(self) -> dict[str, Any]:
         """Read the file again; `ConfigError` when it is at fault. A repository is asked first."""
         if self._following is None or self._stop.is_set():

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from towline.api.ports import Towline
 from towline.config.kinds import Surroundings
@@ -14,6 +14,7 @@ from towline.config.settings import Settings
 from towline.delivery.dead import DeadLetters
 from towline.delivery.delivery import Delivery
 from towline.delivery.router import Router
+from towline.homeassistant.ports import Watched
 from towline.kinds import BACKENDS, SOURCES
 from towline.ports import Component
 from towline.record import OriginType
@@ -25,11 +26,15 @@ from towline.store.log import Store
 from towline.store.upkeep import Ledger, Upkeep
 
 
+class Running(Towline, Watched, Protocol):
+    """The program, as the API and Home Assistant see it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
     """What parts stand on: it outlives every one of them, whatever a reload changes."""
 
-    towline: Towline
+    towline: Running
     store: Store
     intake: Intake
     ledger: Ledger
@@ -91,6 +96,15 @@ def _broker(ground: Ground, name: str, config: Any, lookup: Lookup) -> Component
     return Connection(name, config.own, config.device.id, folder=ground.folder)
 
 
+def _homeassistant(ground: Ground, name: str, config: Any, lookup: Lookup) -> Component:
+    from towline.homeassistant.part import HomeAssistantPart
+
+    _, settings, broker = config
+    file = ground.store.path / "homeassistant.json" if ground.store.persistent else None
+    tell = partial(ground.intake.tell, OriginType.MANAGER)
+    return HomeAssistantPart(settings, ground.towline, lookup(f"brokers.{broker}"), tell, file)
+
+
 def _pipeline(ground: Ground, name: str, config: Any, lookup: Lookup) -> Component:
     return PipelinePart(ground.intake, config)
 
@@ -114,6 +128,7 @@ PARTS: Final[Mapping[str, Callable[[Ground, str, Any, Lookup], Component]]] = {
     "api": _api,
     "backends": _backend,
     "brokers": _broker,
+    "homeassistant": _homeassistant,
     "pipeline": _pipeline,
     "retention": _retention,
     "routes": _routes,

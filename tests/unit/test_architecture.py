@@ -32,6 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "alerts": STORED | {"broker", "actions", "own_log"},
     "sources": STORED,
     "backends": SHARED | {"config", "tls", "broker"},
+    "homeassistant": STORED | {"broker"},
     "runtime": STORED | {"broker", "delivery", "alerts", "gitops"},
     "api": STORED | {"delivery", "live", "runtime"},
     "gitops": SHARED | {"config", "own_log"},

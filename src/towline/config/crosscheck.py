@@ -36,6 +36,7 @@ def crosscheck(
         *_routes(data),
         *_tests(data),
         *_alerts(data),
+        *_homeassistant(data),
         *_unreachable(sound.get("routes", ())),
         *(
             fault
@@ -91,6 +92,18 @@ def _alerts(data: Mapping[str, Any]) -> Iterator[vol.Invalid]:
             if isinstance(publish, dict):
                 path = ("alerts", name, "actions", number, "publish", "broker")
                 yield from _unknown(publish.get("broker"), "broker", known, path)
+
+
+def _homeassistant(data: Mapping[str, Any]) -> Iterator[vol.Invalid]:
+    """Discovery without a broker, or over one that nobody defines."""
+    own, known = data.get("homeassistant"), _names(data, "brokers")
+    if not isinstance(own, dict) or known is None:
+        return
+    if own.get("broker"):
+        yield from _unknown(own["broker"], "broker", known, ("homeassistant", "broker"))
+    elif own.get("discovery") is True and not known:
+        path = ["homeassistant", "discovery"]
+        yield Fault("unknown_name", "discovery needs a broker, and there is none", path=path)
 
 
 def _items(held: object) -> Iterable[tuple[Any, Any]]:

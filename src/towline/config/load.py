@@ -130,6 +130,7 @@ def _settings(
         backends=found["backends"],
         routes=found["routes"],
         alerts=found["alerts"],
+        homeassistant=found["homeassistant"],
         api=found["api"],
         probation=found["apply"]["watch"],
         git=found.get("git"),

@@ -24,6 +24,7 @@ from towline.config.fields import (
     text,
 )
 from towline.config.git import SCHEMA as GIT
+from towline.config.homeassistant import HOMEASSISTANT
 from towline.config.kinds import Kinds
 from towline.config.match import match
 from towline.config.pipeline import SCHEMA as PIPELINE
@@ -139,6 +140,7 @@ def schema(sources: Kinds, backends: Kinds) -> Mapping:
             vol.Optional("backends", default=dict): Named(_entry(backends)),
             vol.Optional("routes", default=list): Listing(_ROUTE),
             vol.Optional("alerts", default=dict): ALERTS,
+            vol.Optional("homeassistant", default=dict): HOMEASSISTANT,
             vol.Optional("apply", default=dict): Mapping(
                 {vol.Optional("watch", default="off"): _watch}
             ),

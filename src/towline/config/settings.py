@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from towline.config.alerts import Alert
     from towline.config.brokers import Broker
     from towline.config.git import GitSettings
+    from towline.config.homeassistant import HomeAssistant
     from towline.config.pipeline import Pipeline
 
 
@@ -230,6 +231,7 @@ class Settings:
     backends: Mapping[str, Entry] = field(hash=False)
     routes: tuple[Route, ...]
     alerts: Mapping[str, Alert] = field(hash=False)
+    homeassistant: HomeAssistant
     api: Api
     probation: float
     git: GitSettings | None

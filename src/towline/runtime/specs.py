@@ -59,6 +59,8 @@ def specs(settings: Settings, sources: Kinds, backends: Kinds) -> Specs:
     for name, alert in settings.alerts.items():
         config = watched(alert, settings.device, brokers)
         found.append(Spec(key=f"alerts.{name}", config=config, tier=SECOND))
+    if settings.homeassistant.discovery:
+        found.append(_homeassistant(settings))
     for name, entry in settings.sources.items():
         kind = sources[entry.type]
         found.append(
@@ -70,3 +72,15 @@ def specs(settings: Settings, sources: Kinds, backends: Kinds) -> Specs:
             )
         )
     return {spec.key: spec for spec in found}
+
+
+def _homeassistant(settings: Settings) -> Spec:
+    """Home Assistant hears of everything over one broker: the one named, else the first."""
+    own = settings.homeassistant
+    broker = own.broker or next(iter(settings.brokers))
+    return Spec(
+        key="homeassistant",
+        config=(settings.device, own, broker),
+        tier=SECOND,
+        needs=frozenset({f"brokers.{broker}"}),
+    )

@@ -42,6 +42,10 @@ class Labels:
             partial.write_text("".join(map(self._row, kept)))
             partial.rename(path)
 
+    def of(self, id_: str) -> tuple[tuple[str, str], ...]:
+        """The labels of a container, as far as they are known."""
+        return self._labels.get(id_, ())
+
     def learn(self, origin: Origin) -> None:
         """Remember an origin's labels and source if they are new."""
         id_ = origin.container_id

@@ -250,6 +250,10 @@ class Census:
                 return known
         raise NotFound(f"no container {id_!r}")
 
+    async def control(self, known: Known, what: str) -> None:
+        """Have the engine `start`, `stop` or `restart` it."""
+        await self._present.control(known.container.id, what)
+
     async def attach(self, known: Known, service_id: int | None, service: str | None) -> None:
         """Read a container whatever is chosen."""
         known.wanted, known.unreadable = True, False
@@ -267,7 +271,7 @@ class Census:
 
     def as_json(self) -> list[dict[str, Any]]:
         """What is known, for the API."""
-        return [known.as_json(self._name) for known in self]
+        return [known.as_json(self._name) | {"excluded": not self._wanted(known)} for known in self]
 
 
 def _keep_service(origin: Origin, before: Origin) -> Origin:

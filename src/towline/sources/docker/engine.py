@@ -64,6 +64,10 @@ class Engine:
         """One container; `NotFound` when it is gone."""
         return Container.parse(await self._call(lambda: self._ready.inspect_container(container)))
 
+    async def control(self, container: str, what: str) -> None:
+        """`start`, `stop` or `restart` a container; returns when the engine has done it."""
+        await self._call(lambda: getattr(self._ready, what)(container))
+
     def close(self) -> None:
         """Let go of the engine's connections; a call that hangs ends by its own timeout."""
         self._closed = True

@@ -231,6 +231,10 @@ class DockerSource:
         """Read it no more until it is attached again; `NotFound` when there is none."""
         await self._census.detach(self._census.find(id_))
 
+    async def control(self, id_: str, what: str) -> None:
+        """`start`, `stop` or `restart` a container; `NotFound`, `SourceError`."""
+        await self._census.control(self._census.find(id_), what)
+
     def knows(self, id_: str) -> bool:
         """Whether this source has a container of that id or name."""
         with suppress(NotFound):

@@ -1,0 +1,1 @@
+"""Containers and Towline itself as devices of Home Assistant, over MQTT discovery."""
