@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from towline import __version__
 from towline.config.settings import Device, Settings
-from towline.config.watch import changes
 from towline.delivery.delivery import Delivery
 from towline.delivery.router import Router
-from towline.errors import ConfigError, Problem, StartError, sole
+from towline.errors import Problem, StartError, sole
 from towline.kinds import BACKENDS, SOURCES
 from towline.own_log import TOLD, StoreHandler
 from towline.parts import Ground, build
@@ -22,15 +20,17 @@ from towline.pipeline.pipeline import Pipeline
 from towline.ports import Component
 from towline.record import OriginType
 from towline.runtime.brokers import Brokers
+from towline.runtime.changing import Changing
 from towline.runtime.configuration import Configuration, Options
 from towline.runtime.diff import Specs
 from towline.runtime.intake import Intake
 from towline.runtime.overview import Overview
-from towline.runtime.planning import check, planned, routing
+from towline.runtime.planning import check, routing
 from towline.runtime.reconcile import Reconciler
 from towline.runtime.reload import Applied, Outcome, Refused
 from towline.runtime.reloader import Reloader
 from towline.runtime.specs import specs
+from towline.runtime.triggers import Triggers
 from towline.status import State
 from towline.store.log import Store
 from towline.store.query import Query
@@ -53,7 +53,6 @@ class Towline:
         self._configuration = Configuration(options, SOURCES, BACKENDS)
         self._environment = options.environment
         self._following: Following | None = None
-        self._editing = asyncio.Lock()
         self._stop = asyncio.Event()
 
     async def run(self) -> None:
@@ -112,14 +111,13 @@ class Towline:
                 self._reloader = Reloader(
                     tasks, self._configuration, self._reconciler, self, settings
                 )
-                self._listen_to_signals()
+                around = self._configuration, self._reloader, self._following
+                self._changing = Changing(*around, self._reconciler)
+                triggers = Triggers(*around, self._stop)
+                triggers.listen()
                 await self._begin(text, problems)
-                watching = [tasks.create_task(self._watch())]
-                if self._following:
-                    watching.append(tasks.create_task(self._following.run(), name="git"))
-                await self._stop.wait()
-                for task in watching:
-                    task.cancel()
+                with triggers.pulled(tasks):
+                    await self._stop.wait()
                 self._intake.tell(OriginType.SYSTEM, "Towline stops")
                 _log.info("Towline stops")
                 await self._reloader.stop()
@@ -160,21 +158,6 @@ class Towline:
             self._configuration.ended(Applied(plan, warnings=settings.warnings), "start")
             self._configuration.keep(text)
         self._configuration.save_history()
-
-    async def _watch(self) -> None:
-        async for _ in changes(lambda: self._configuration.watched, self._stop):
-            await asyncio.shield(self._reloader.attempt("file").decided)
-
-    def _listen_to_signals(self) -> None:
-        with suppress(NotImplementedError, RuntimeError, ValueError):  # not in the main thread
-            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hang_up)
-
-    def _hang_up(self) -> None:
-        if self._stop.is_set():
-            return
-        self._reloader.attempt("signal")
-        if self._following:
-            self._following.wake()
 
     async def reload_file(self, actor: str = "file") -> Outcome:
         """Read the file again and bring it into force, or leave everything as it was."""
@@ -278,16 +261,8 @@ class Towline:
         self._intake.tell(OriginType.MANAGER, f"{actor}: {what} of container {container_id[:12]}")
 
     async def reload(self) -> dict[str, Any]:
-        """Read the file again; `ConfigError` when it is at fault. A repository is asked first."""
-        if self._following is None or self._stop.is_set():
-            return await self._reload("api")
-        outcome = await self._following.now()
-        found = _answer(outcome) if outcome else await self._reload("api")
-        return found | {"git": self._following.status()["git"]}
-
-    async def _reload(self, actor: str) -> dict[str, Any]:
-        # not to the end of it: an API that is replaced ends once those who ask have their answer
-        return _answer(await asyncio.shield(self._reloader.attempt(actor).decided))
+        """Read the file again; a repository is asked first."""
+        return await self._changing.reload("api")
 
     def config_text(self) -> str:
         """The file as written."""
@@ -295,9 +270,7 @@ class Towline:
 
     async def edit(self, text: bytes, etag: str, actor: str) -> dict[str, Any]:
         """Put another text in the file and bring it into force."""
-        async with self._editing:
-            await asyncio.to_thread(self._configuration.replace, text, etag)
-            return await self._reload(actor)
+        return await self._changing.edit(text, etag, actor)
 
     async def check(self, text: bytes, called: str) -> tuple[Problem, ...]:
         """Every problem that a text would have in the file's place."""
@@ -305,9 +278,7 @@ class Towline:
 
     async def plan(self, text: bytes, called: str) -> dict[str, Any]:
         """What a text would start, change and stop in the file's place."""
-        wanted = await asyncio.to_thread(self._configuration.tried, text, called)
-        running, present = self._reconciler.specs, self._settings
-        return planned(running, present, wanted, SOURCES, BACKENDS).as_json()
+        return await self._changing.plan(text, called, SOURCES, BACKENDS)
 
     def routing(self) -> dict[str, Any]:
         """Backends and routes in force."""
@@ -316,10 +287,3 @@ class Towline:
     def config_history(self) -> list[dict[str, Any]]:
         """How attempts to change the configuration ended, newest first."""
         return self._configuration.history.entries
-
-
-def _answer(outcome: Outcome) -> dict[str, Any]:
-    """What is said to who asked for it."""
-    if isinstance(outcome, Refused):
-        raise ConfigError(outcome.problems)
-    return outcome.as_json()

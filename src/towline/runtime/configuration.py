@@ -171,18 +171,14 @@ class Configuration:
     def _of(self, followed: Followed, text: bytes | str, files: Files) -> Settings:
         """What a followed text says; the own file gives the device's id and the data folder."""
         own, options = followed.own, self._options
-        found = load(
+        found = self._load(
             text,
-            self._sources,
-            self._backends,
+            files,
             file=followed.file,
             folder=followed.root,
             private=options.file.absolute().parent if options.file else None,
             environment={**options.environment, "LOG_DIR": str(own.store.path)},
-            overrides=options.overrides,
-            read=files,
             host_name=own.device.id,
-            disk_size=disk_size,
         )
         if found.git or found.store != own.store:
             raise ConfigError([replace(_OWN, file=str(followed.file))])
@@ -213,16 +209,20 @@ class Configuration:
 
     def _settings(self, text: bytes | str | None, files: Files) -> Settings:
         options = self._options
+        host = socket.gethostname()
+        return self._load(
+            text, files, file=options.file, environment=options.environment, host_name=host
+        )
+
+    def _load(self, text: bytes | str | None, files: Files, **more: Any) -> Settings:
         return load(
             text,
             self._sources,
             self._backends,
-            file=options.file,
-            environment=options.environment,
-            overrides=options.overrides,
+            overrides=self._options.overrides,
             read=files,
-            host_name=socket.gethostname(),
             disk_size=disk_size,
+            **more,
         )
 
     def text(self) -> str:
