@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from towline.actions.occasion import Occasion
 from towline.actions.template import Template, as_is, in_json
-from towline.config.actions import Body
+from towline.config.templates import Body
 
 LARGEST = 1024 * 1024
 """Bytes that one message or request may have."""

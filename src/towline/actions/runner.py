@@ -99,35 +99,37 @@ class Runner:
 
     async def _one(self, job: Job, occasion: Occasion) -> bool:
         began, attempt = self._clock(), 0
-        while True:
-            least = 0.0
-            try:
-                async with job.room, asyncio.timeout(job.patience.timeout):
-                    await job.action.perform(occasion)
-            except Rejected as exc:
-                self._failed(job, str(exc), final=True)
-                return True
-            except TimeoutError:
-                reason = "no answer in time"
-            except Retryable as exc:
-                reason, least = str(exc), exc.retry_after or 0.0
-            else:
-                self._worked(job)
+        while failure := await self._tried(job, occasion):
+            if isinstance(failure, Rejected):
+                self._given_up(job, str(failure))
                 return True
             if self._draining.is_set():
-                self._failed(job, reason, final=False)
+                self._failed(job, str(failure))
                 return False
             bound = min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(attempt, 9))
-            pause = least + self._chance() * bound
+            pause = (failure.retry_after or 0.0) + self._chance() * bound
             if self._clock() - began + pause > job.patience.retry:
-                self._failed(job, reason, final=True)
+                self._given_up(job, str(failure))
                 return True
-            self._failed(job, reason, final=False)
-            attempt += 1
+            self._failed(job, str(failure))
             if not await self._rested(pause):
                 return False
+            attempt += 1
             job.retried += 1
             self._health.counters["retried"] += 1
+        self._worked(job)
+        return True
+
+    async def _tried(self, job: Job, occasion: Occasion) -> Rejected | Retryable | None:
+        """Why it did not work, if it did not."""
+        try:
+            async with job.room, asyncio.timeout(job.patience.timeout):
+                await job.action.perform(occasion)
+        except TimeoutError:
+            return Retryable("no answer in time")
+        except (Rejected, Retryable) as exc:
+            return exc
+        return None
 
     async def _rested(self, seconds: float) -> bool:
         """Wait; False when draining ended it early."""
@@ -151,12 +153,14 @@ class Runner:
         if not any(each.failing for each in self.jobs):
             self._health.up()
 
-    def _failed(self, job: Job, reason: str, *, final: bool) -> None:
+    def _failed(self, job: Job, reason: str) -> None:
         job.last_error = reason
         job.failing = True
         self._health.degraded(f"{job.kind}: {reason}")
         self._troubles[id(job)].happened(reason)
-        if final:
-            job.failed += 1
-            self._health.counters["failed"] += 1
-            self._gave_up(job.kind, reason)
+
+    def _given_up(self, job: Job, reason: str) -> None:
+        self._failed(job, reason)
+        job.failed += 1
+        self._health.counters["failed"] += 1
+        self._gave_up(job.kind, reason)

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import msgspec
 
 from towline.broker.topics import segment
-from towline.config.actions import PLACEHOLDER
+from towline.config.templates import PLACEHOLDER
 
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f]+")
 Escape = Callable[[str], str]

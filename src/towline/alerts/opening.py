@@ -12,7 +12,8 @@ from towline.actions.notify import BrokerNotifier
 from towline.actions.opening import jobs
 from towline.actions.ports import Around, Notifier, Tell
 from towline.actions.runner import Runner
-from towline.alerts.alert import Alert, AlertHealth
+from towline.alerts.alert import Alert
+from towline.alerts.watch import AlertHealth
 from towline.config.alerts import Alert as Settings
 from towline.config.settings import Device
 from towline.store.log import Store

@@ -7,7 +7,7 @@ A record from the future counts as of now, and a record that comes late counts i
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -61,13 +61,20 @@ class Sieve:
 
     def __call__(self, record: Record) -> bool:
         """Whether the record counts."""
-        verdict = self._verdict(record.origin)
-        if verdict is False or (verdict is not True and not verdict(record)):
-            return False
-        if not self._events:
-            return True
-        found = event_of(record)
-        return found.event in self._events and found.exit_code not in self._unless
+        return bool(self.through([record]))
+
+    def through(self, records: Iterable[Record]) -> list[Record]:
+        """Those of the records that count."""
+        found = []
+        origin: Origin | None = None
+        verdict: Verdict = False
+        for record in records:
+            if record.origin is not origin:
+                origin = record.origin
+                verdict = self._verdict(origin)
+            if verdict is True or (verdict is not False and verdict(record)):
+                found.append(record)
+        return found
 
     def _verdict(self, origin: Origin) -> Verdict:
         # by identity, which is cheap; the origin is kept, so its id cannot be another's
@@ -79,11 +86,19 @@ class Sieve:
         return known[1]
 
     def _decide(self, origin: Origin) -> Verdict:
-        if origin.name == OWN and origin.type in (OriginType.SYSTEM, OriginType.MANAGER):
+        if origin.type is OriginType.MANAGER and origin.name == OWN:
             return False
-        if self._events and origin.type is not OriginType.SYSTEM:
+        verdict = self._matcher.of(origin)
+        if not self._events or verdict is False:
+            return verdict
+        if origin.type is not OriginType.SYSTEM:
             return False
-        return self._matcher.of(origin)
+        return lambda record: (
+            self._is_wanted(event_of(record)) and (verdict is True or verdict(record))
+        )
+
+    def _is_wanted(self, found: Event) -> bool:
+        return found.event in self._events and found.exit_code not in self._unless
 
 
 _GROUPS: Final[Mapping[str, Callable[[Record], str | None]]] = {

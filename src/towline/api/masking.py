@@ -9,10 +9,10 @@ from typing import Final
 import yaml
 
 MASK: Final = "***"
-_SECRET: Final = re.compile(r"(?i)(^|_)(password|passwd|secret|token|key|hash)$")
+_SECRET: Final = re.compile(r"(?i)(^|[_-])(password|passwd|secret|token|key|hash|authorization)$")
 _USERINFO = re.compile(r"(://[^\s:/@'\"]*:)[^\s@'\"]+@")
 _UNREADABLE = re.compile(  # with the deeper lines that belong to it
-    r"(?im)^([ \t]*)(.*?(?:password|passwd|secret|token|key|hash)['\"]?\s*:\s*)"
+    r"(?im)^([ \t]*)(.*?(?:password|passwd|secret|token|key|hash|authorization)['\"]?\s*:\s*)"
     r"\S.*(?:\n\1[ \t]+.*)*"
 )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,33 +20,20 @@ from towline.config.fields import (
     name,
     one_of,
     plain,
-    publish_topic,
     some_text,
     text,
     whole,
 )
 from towline.config.settings import Secret
 from towline.config.shapes import TEXT, shaped, words
+from towline.config.templates import Body, body, lenient, strict, topic
 from towline.config.tls import TLS, Tls
 
 METHODS: Final = ("POST", "PUT", "GET", "PATCH", "DELETE")
-FIELD: Final = "fields."
-"""What a word begins with that names a parsed field of the record."""
-
-PLACEHOLDER: Final = re.compile(r"\{([a-z_]+(?:\.[^{}\s]+)?)\}")
-_BRACES: Final = re.compile(r"\{([^{}]*)\}")
 _HEADER: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f]")
 _MOST_HEADERS: Final = 32
 _OURS: Final = frozenset({"host", "content-length", "transfer-encoding", "connection"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Body:
-    """What is sent: a template; as `json`, values are written into it as JSON writes texts."""
-
-    text: str
-    json: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,15 +91,8 @@ class Log:
 Action = Publish | Http | Notify | Log
 
 
-def fits(word: str, known: tuple[str, ...]) -> bool:
-    """Whether a template may name a word."""
-    return word in known or (FIELD in known and word.startswith(FIELD) and word != FIELD)
-
-
 def actions(known: tuple[str, ...]) -> Listing:
     """A list of actions whose templates may name these words; `fields.` allows every field."""
-    bodies = _body(known)
-    strict = _strict(known)
     common = {
         vol.Optional("timeout", default="10s"): _timeout,
         vol.Optional("retry", default="1h"): off_or_duration,
@@ -121,8 +100,8 @@ def actions(known: tuple[str, ...]) -> Listing:
     publish = Mapping(
         {
             vol.Required("broker"): name,
-            vol.Required("topic"): _topic(strict),
-            vol.Optional("payload"): bodies,
+            vol.Required("topic"): topic(known),
+            vol.Optional("payload"): body(known),
             vol.Optional("qos", default=1): whole(0, 2),
             vol.Optional("retain", default=False): boolean,
         }
@@ -130,17 +109,17 @@ def actions(known: tuple[str, ...]) -> Listing:
     )
     http = Mapping(
         {
-            vol.Required("url"): _url(strict),
+            vol.Required("url"): _url(strict(known)),
             vol.Optional("method", default="POST"): one_of(*METHODS),
             vol.Optional("headers", default=dict): _headers(known),
-            vol.Optional("body"): bodies,
+            vol.Optional("body"): body(known),
             vol.Optional("tls", default=dict): TLS,
         }
         | common
     )
     log = Mapping(
         {
-            vol.Optional("message", default="{message}"): _lenient(known),
+            vol.Optional("message", default="{message}"): lenient(known),
             vol.Optional("level", default="warn"): level,
         }
     )
@@ -190,80 +169,12 @@ def _timeout(value: Any) -> float:
     return seconds
 
 
-def _check(found: str, word: str, known: tuple[str, ...]) -> None:
-    if not fits(word, known):
-        words_ = ", ".join(f"{each}NAME" if each == FIELD else each for each in known)
-        wanted = f"unknown placeholder {{{word}}}; one of: {words_}"
-        raise Fault("unknown_placeholder", wanted, word=word, known=known)
-
-
-def _strict(known: tuple[str, ...]) -> Callable[[str], str]:
-    """A text in which every brace belongs to a placeholder."""
-
-    def validate(found: str) -> str:
-        for word in _BRACES.findall(found):
-            _check(found, word, known)
-        if set("{}") & set(_BRACES.sub("", found)):
-            raise Fault("bad_template", f"a brace without its partner in {shown(found)}")
-        return found
-
-    return validate
-
-
-def _lenient(known: tuple[str, ...]) -> Callable[[Any], str]:
-    """A text in which `{word}` is a placeholder and other braces are themselves."""
-
-    @shaped(TEXT)
-    def validate(value: Any) -> str:
-        found = plain(some_text(value))
-        for word in PLACEHOLDER.findall(found):
-            _check(found, word, known)
-        return found
-
-    return validate
-
-
-def _topic(strict: Callable[[str], str]) -> Callable[[Any], str]:
-    @shaped(words(r"[^+#$\u0000-\u001f][^+#\u0000-\u001f]*"))
-    def validate(value: Any) -> str:
-        return strict(publish_topic(value))
-
-    return validate
-
-
-def _body(known: tuple[str, ...]) -> Callable[[Any], Body]:
-    """A text, or a mapping or list that is sent as JSON."""
-    lenient = _lenient(known)
-
-    @shaped({"type": ["string", "integer", "object", "array"]})
-    def validate(value: Any) -> Body:
-        if isinstance(value, dict | list):
-            held = lenient(json.dumps(_revealed(value), ensure_ascii=False))
-            return Body(text=held, json=True)
-        return Body(text=lenient(value), json=False)
-
-    return validate
-
-
-def _revealed(value: Any) -> Any:
-    """Plain data for JSON."""
-    if isinstance(value, dict):
-        return {plain(str(key)): _revealed(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_revealed(item) for item in value]
-    if isinstance(value, str):
-        return plain(value)
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    raise expected("plain values", value)
-
-
-def _url(strict: Callable[[str], str]) -> Callable[[Any], Secret]:
+def _url(filled: Callable[[str], str]) -> Callable[[Any], Secret]:
     """An address. It is kept as a secret: many hold a token in their path."""
 
     @shaped(TEXT)
     def validate(value: Any) -> Secret:
-        found = strict(plain(some_text(value)))
+        found = filled(plain(some_text(value)))
         scheme, mark, rest = found.partition("://")
         host = rest.partition("/")[0].partition("?")[0]
         if scheme not in ("http", "https") or not mark:
@@ -290,7 +201,7 @@ def _is_host(host: str) -> bool:
 
 
 def _headers(known: tuple[str, ...]) -> Callable[[Any], tuple[tuple[str, Secret], ...]]:
-    lenient = _lenient(known)
+    fill = lenient(known)
 
     @shaped({"type": "object", "additionalProperties": {"type": ["string", "integer"]}})
     def validate(value: Any) -> tuple[tuple[str, Secret], ...]:
@@ -304,7 +215,7 @@ def _headers(known: tuple[str, ...]) -> Callable[[Any], tuple[tuple[str, Secret]
             if not _HEADER.fullmatch(held) or held.lower() in _OURS:
                 raise Fault("wrong_value", f"{shown(held)} cannot be set as a header", path=[key])
             try:
-                written = lenient(plain(text(item)))
+                written = fill(plain(text(item)))
             except Fault as fault:
                 fault.prepend([key])
                 raise

@@ -18,7 +18,8 @@ from tests.unit.delivery.rig import Time, settle
 from towline.actions.occasion import Occasion
 from towline.actions.runner import Job, Runner
 from towline.alerts import alert as component
-from towline.alerts.alert import Alert, AlertHealth
+from towline.alerts.alert import Alert
+from towline.alerts.watch import AlertHealth
 from towline.config.actions import Patience
 from towline.config.settings import Store as StoreSettings
 from towline.errors import Retryable
@@ -323,3 +324,24 @@ async def test_the_last_lines_come_along_those_of_this_container_alone(rig: Rig)
     assert [line["message"] for line in found["lines"]] == ["web 3", "web 4", "a last word"]
     assert rig.deed.words[0]["lines"] == "web 3\nweb 4\na last word"
     assert rig.deed.words[0]["exit_code"] == "1"
+
+
+async def test_places_are_kept_soon_but_not_at_every_record(kept: Rig) -> None:
+    file = kept.store.path / "alerts" / "one.json"
+    async with kept.running(cooldown="off"):
+        begun = file.read_bytes()
+        kept.say("1")
+        await settle()
+        kept.say("2")
+        await settle()
+        assert file.read_bytes() == begun
+        await kept.clock.pass_(1)
+        assert json.loads(file.read_bytes())["offset"] == kept.store.next_offset
+
+
+async def test_a_disk_that_refuses_harms_nothing(kept: Rig) -> None:
+    (kept.store.path / "alerts").write_text("a file where a folder should be")
+    async with kept.running(cooldown="off"):
+        kept.say("1")
+        await settle()
+    assert kept.deed.messages == ["1"]

@@ -63,15 +63,16 @@ def test_fields_that_are_no_event_are_passed_over() -> None:
     assert not Sieve(alert(event="die"))(record("x", origin=system, event=5))
 
 
-@pytest.mark.parametrize("kind", [OriginType.SYSTEM, OriginType.MANAGER])
-def test_what_alerts_write_never_counts(kind: OriginType) -> None:
-    own = replace(WEB, type=kind, name="alerts")
+def test_what_alerts_write_never_counts() -> None:
+    own = replace(WEB, type=OriginType.MANAGER, name="alerts")
     assert not Sieve(alert(match={}))(record("alert x fired", origin=own))
     assert Sieve(alert(match={}))(record("x", origin=replace(own, name="towline")))
 
 
 def test_a_container_called_alerts_counts() -> None:
-    assert Sieve(alert(match={}))(record("x", origin=replace(WEB, name="alerts")))
+    named = replace(WEB, name="alerts")
+    assert Sieve(alert(match={}))(record("x", origin=named))
+    assert Sieve(alert(event="die"))(event("die", 1, origin=named))
 
 
 # --- groups -----------------------------------------------------------------------------------

@@ -19,6 +19,8 @@ backends:
     api_key: |
       hunter2
     uuid: abc
+alerts:
+  one: {actions: [{http: {headers: {Authorization: Bearer hunter2, X-Api-Key: hunter2}}}]}
 """
 
 
