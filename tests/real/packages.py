@@ -38,6 +38,7 @@ TESTS = (
     Tool("rsyslogd", "rsyslog-gnutls", "tests of records to a syslog server"),
     Tool("chromium", "chromium", "tests of the page"),
     Tool("jq", "jq", "tests that stored files are plain JSON"),
+    Tool("strace", "strace", "tests of disks that fail"),
     Tool("zstd", "zstd", "tests that compressed files are plain zstd"),
 )
 LISTS = Path("/var/lib/apt/lists")

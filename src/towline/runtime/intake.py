@@ -128,12 +128,18 @@ class PipelinePart:
 
 
 class SourcePart:
-    """The component that runs a source and keeps its progress."""
+    """The component that runs a source and keeps its progress.
+
+    It can be halted and run anew, when what it emitted did not come to the disk.
+    """
 
     def __init__(self, source: Source, intake: Intake, ledger: Ledger) -> None:
         self.source = source
         self._intake = intake
         self._ledger = ledger
+        self._halted = self._anew = False
+        self._run: asyncio.Task[None] | None = None
+        self._going = asyncio.Event()
 
     @property
     def health(self) -> Health:
@@ -157,9 +163,48 @@ class SourcePart:
             finally:
                 intake.release()
             return
-        self._ledger.join(source)
+        self._ledger.join(source, self)
         try:
-            await source.run(intake.emit)
+            await self._once()
+            while self._anew:
+                await self._going.wait()
+                self._anew = False
+                await self._once()
         finally:
             intake.release()
             await self._ledger.leave(source)
+
+    async def _once(self) -> None:
+        """Run the source until it ends, fails or is halted."""
+        self._run = run = asyncio.create_task(self.source.run(self._take))
+        try:
+            await asyncio.wait([run])
+        finally:
+            run.cancel()
+            await asyncio.wait([run])
+        if not run.cancelled():
+            run.result()
+
+    def _take(self, origin: Origin, lines: list[Line]) -> int:
+        return self._intake.emit(origin, [] if self._halted else lines)
+
+    def release(self) -> None:
+        """Append what steps hold back."""
+        self._intake.release()
+
+    def halt(self) -> None:
+        """Take nothing of the source any more, and end its run."""
+        self._halted = self._anew = True
+        self._going.clear()
+        if self._run is not None:
+            self._run.cancel()
+
+    async def halted(self) -> None:
+        """Until the run has ended."""
+        if self._run is not None:
+            await asyncio.wait([self._run])
+
+    def go_on(self) -> None:
+        """Run the source again."""
+        self._halted = False
+        self._going.set()

@@ -12,13 +12,13 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from typing import Final, Self
+from typing import Self
 
 from towline.config.settings import Store as StoreSettings
 from towline.errors import StoreError
 from towline.pipeline.encode import Decoder
 from towline.record import Record
-from towline.status import Health, State
+from towline.status import Health
 from towline.store.account import Account
 from towline.store.answer import Answers
 from towline.store.checkpoints import Checkpoints
@@ -32,13 +32,9 @@ from towline.store.recover import recover
 from towline.store.ring import Ring
 from towline.store.segment import Segment
 from towline.store.tails import tails
+from towline.store.writing import Writing
 
 _log = logging.getLogger(__name__)
-PIECE: Final = 128
-"""Records written at once: a larger text would be given fresh pages by the kernel every time."""
-
-RETRY: Final = 1.0
-"""Seconds between attempts to write to a disk that refuses."""
 
 
 class Store:
@@ -59,16 +55,13 @@ class Store:
         self.health = Health()
         self._persist = settings.persist
         self._clock = clock
-        self._monotonic = monotonic
-        self._refused_at = -RETRY
         self._lock = -1
         self.decode = Decoder()
         self.account = Account(None)
         self.files = Files(settings.path / "logs", self.decode, self._wrote)
-        self.ring = Ring(memory, 0)
+        self.writing = Writing(self.files, self.health, Ring(memory, 0), monotonic)
         self.started = 0
         self.answers = Answers(self)
-        self._written = 0
         self._flushing = False
         self._waiters: set[asyncio.Future[None]] = set()
 
@@ -86,9 +79,7 @@ class Store:
         # the clock is ahead of any count of records, and the files are there if the clock is not
         newest = max((segment.facts.last for segment in self.segments), default=-1)
         self.started = max(newest + 1, int(self._clock() * 1000) << 20)
-        self.ring = Ring(self.ring.capacity, self.started)
-        self._written = self.started
-        self.account.taken.begin(self.started)
+        self.writing.begin(self.started, self.account)
         self._remember_all()
         self.health.up()
         return self
@@ -114,9 +105,11 @@ class Store:
             await self.files.settle()
             if self._persist:
                 await asyncio.to_thread(self.files.release)
-            self.account.taken.finish(self._written)
-            self._remember_all()
+            self.account.taken.finish(self.writing.written)
+        except OSError as exc:  # the next start finds out how far the files reach
+            _log.error("the store ends unsynced", extra={"reason": exc.strerror})
         finally:
+            self._remember_all()
             self.cursors.close()
             self.answers.close()
             self.health.stopped()
@@ -131,6 +124,11 @@ class Store:
     def segments(self) -> list[Segment]:
         """The files, oldest first."""
         return self.files.segments
+
+    @property
+    def ring(self) -> Ring:
+        """The newest records, in memory."""
+        return self.writing.ring
 
     @property
     def next_offset(self) -> int:
@@ -165,7 +163,7 @@ class Store:
         """How many records at or after `offset` the store holds."""
         files = [segment.facts for segment in self.segments if segment.facts.last >= offset]
         in_files = sum(min(facts.count, facts.last - offset + 1) for facts in files)
-        in_memory = max(self._written, self.ring.first) if self._persist else self.ring.first
+        in_memory = max(self.writing.written, self.ring.first) if self._persist else self.ring.first
         return in_files + max(0, self.next_offset - max(offset, in_memory))
 
     def append(self, records: list[Record]) -> None:
@@ -176,7 +174,7 @@ class Store:
         if origin.container_id:
             self.labels.learn(origin)
         if self._persist:
-            self._remember(records)
+            self.writing.take(records)
         else:
             self.ring.extend(records)
         if self._persist and not self._flushing:
@@ -188,58 +186,18 @@ class Store:
                 if not waiter.done():
                     waiter.set_result(None)
 
-    def _remember(self, records: list[Record]) -> None:
-        """Into memory, in pieces that it can hold until they are written."""
-        ring = self.ring
-        for start in range(0, len(records), ring.capacity):
-            piece = records[start : start + ring.capacity]
-            if ring.next - self._written + len(piece) > ring.capacity:
-                self._write()  # before the ring forgets what is not written yet
-            ring.extend(piece)
-            if ring.first > self._written:
-                self._lose(ring.first)
-
     def _flush_soon(self) -> None:
         self._flushing = False
-        self._write()
-
-    def _lose(self, offset: int) -> None:
-        """The ring forgot records before `offset` that the disk has not taken."""
-        lost = offset - self._written
-        self.health.counters["unwritten"] += lost
-        self._written = offset
-
-    def _write(self) -> None:
-        """Flush, but do not ask a disk that refuses again and again."""
-        if self._monotonic() - self._refused_at >= RETRY:
-            self.flush()
+        self.writing.flush_now_and_then()
 
     def flush(self) -> None:
         """Write what is only in memory; a disk that refuses degrades the store, no more."""
-        if not self._persist:
-            return
-        while self._written < self.ring.next:
-            records = self.ring.slice(self._written, PIECE)
-            try:
-                if records:
-                    self.files.append(records)
-            except OSError as exc:
-                self._refused_at = self._monotonic()
-                if self.health.state != State.DEGRADED:
-                    _log.error("the store cannot write", extra={"reason": exc.strerror})
-                self.health.degraded(f"cannot write: {exc.strerror}")
-                return
-            self._written = min(self._written + PIECE, self.ring.next)
-        self._refused_at = -RETRY
-        if self.health.state == State.DEGRADED:
-            self.health.up()
+        if self._persist:
+            self.writing.flush()
 
     async def sync(self) -> int:
         """Bring everything appended so far onto the disk; return the offset it reaches."""
-        self.flush()
-        reached = self._written
-        await self.files.sync()
-        return reached
+        return await self.writing.sync() if self._persist else self.next_offset
 
     async def appended(self) -> None:
         """Until something is appended."""
@@ -260,11 +218,10 @@ class Store:
 
     def resize(self, memory: int) -> None:
         """Keep another number of records in memory."""
-        if memory != self.ring.capacity:
-            self.flush()
-            self.ring = self.ring.resized(memory)
-            if self._persist and self.ring.first > self._written:
-                self._lose(self.ring.first)
+        if self._persist:
+            self.writing.resize(memory)
+        elif memory != self.ring.capacity:
+            self.writing.ring = self.ring.resized(memory)
 
     async def drop(self, segment: Segment) -> None:
         """Remove a closed file; whoever had not read it counts what it missed."""
@@ -276,7 +233,9 @@ class Store:
     def forget(self, goes: Callable[[Record], bool], before: int) -> int:
         """Remove records from memory; return how many of them are in no file."""
         gone = self.ring.take_out(goes, before)
-        return sum(offset >= self._written for offset in gone) if self._persist else len(gone)
+        return (
+            sum(offset >= self.writing.written for offset in gone) if self._persist else len(gone)
+        )
 
     async def thin(self, segment: Segment, goes: Callable[[Record], bool]) -> int:
         """Remove records from a closed file; return how many. The others stay as they are."""

@@ -46,8 +46,7 @@ class Reader:
         records = store.ring.slice(self.offset, limit)
         if end > self.offset:
             self._rows = None
-            self.missed += end - self.offset - len(records)
-            self.offset = end
+            self._go_to(end, len(records))
         return records
 
     def _go_to(self, offset: int, handed_out: int) -> None:

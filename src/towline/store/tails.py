@@ -78,7 +78,7 @@ def tails(files: Files, covered: int) -> dict[str, Tail]:
     is no row of its log.
     """
     found: dict[str, Tail] = {}
-    for segment in files.segments:
+    for segment in list(files.segments):
         if segment.facts.last < covered:
             continue
         for text in segment.lines():

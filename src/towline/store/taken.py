@@ -76,6 +76,8 @@ class Taken:
         """How many records were taken from `offset` to before `end`."""
         if end <= offset:
             return 0
+        if self._began is not None and offset >= self._began:
+            return end - offset
         earlier = sum(
             min(count, min(end, last) - max(offset, first))
             for first, last, count in self._ranges

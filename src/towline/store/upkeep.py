@@ -14,6 +14,7 @@ from towline.status import Health
 from towline.store.checkpoints import Checkpoint
 from towline.store.log import Store
 from towline.store.retention import Retention
+from towline.store.tails import tails
 
 _log = logging.getLogger(__name__)
 CLEAN_EVERY = 3600.0
@@ -39,16 +40,75 @@ class Progressing(Protocol):
         """Where it stands; `final` asks for every checkpoint, due or not."""
 
 
+@runtime_checkable
+class Rereads(Progressing, Protocol):
+    """A source that can be sent back while it runs: its next `run` goes on from what is on disk."""
+
+    def rereads(self, container: str) -> bool:
+        """Whether it can read a container again from its checkpoint."""
+
+    def go_back(self) -> None:
+        """Forget how far it has read."""
+
+
+class Runs(Protocol):
+    """What runs a source, and can have it run anew."""
+
+    def release(self) -> None:
+        """Append what is held back of it."""
+
+    def halt(self) -> None:
+        """From now on nothing that the source emits is taken; end its run."""
+
+    async def halted(self) -> None:
+        """Until that run has ended."""
+
+    def go_on(self) -> None:
+        """Run it again."""
+
+
 class Ledger:
     """The sources whose progress is kept: each syncs with the store, none with another."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._sources: set[Progressing] = set()
+        self._sources: dict[Progressing, Runs | None] = {}
+        self._halted: list[Runs] = []
+        store.writing.rereads = self._rereads
 
-    def join(self, source: Progressing) -> None:
+    def join(self, source: Progressing, runs: Runs | None = None) -> None:
         """Keep a source's progress from now on."""
-        self._sources.add(source)
+        self._sources[source] = runs
+
+    def _rereads(self, container: str) -> bool:
+        return any(source.rereads(container) for source, _ in self._movable())
+
+    def _movable(self) -> list[tuple[Rereads, Runs]]:
+        return [(s, runs) for s, runs in self._sources.items() if runs and isinstance(s, Rereads)]
+
+    async def mend(self) -> None:
+        """Where the disk refused more than memory holds: once it takes writes, go back.
+
+        Sources go on from what the files have, as after a crash. Nothing of them is taken until
+        that is known.
+        """
+        movable = self._movable() if self._store.writing.hole else []
+        for _, runs in movable:
+            runs.release()  # else it would come after what is read again
+        if movable and self._store.writing.mend():
+            for source, runs in movable:
+                runs.halt()
+                source.go_back()
+                self._halted.append(runs)
+        if not self._halted:
+            return
+        for runs in self._halted:
+            await runs.halted()
+        store = self._store
+        found = await asyncio.to_thread(tails, store.files, store.checkpoints.covered)
+        store.checkpoints.learn(found)
+        while self._halted:
+            self._halted.pop().go_on()
 
     async def leave(self, source: Progressing) -> None:
         """No more, after one last save."""
@@ -57,10 +117,12 @@ class Ledger:
         except OSError as exc:
             _log.warning("last checkpoints not saved", extra={"reason": exc.strerror})
         finally:
-            self._sources.discard(source)
+            self._sources.pop(source, None)
 
     async def save(self, *, final: bool = False) -> None:
         """Sync the store, then write the checkpoints of what was read before the sync."""
+        if self._halted:
+            return
         progress = [source.progress(final=final) for source in self._sources]
         due = self._store.next_offset
         reached = await self._store.sync()
@@ -112,6 +174,7 @@ class Upkeep:
             await asyncio.sleep(self._settings.flush)
             try:
                 self._count(await self._retention.make_room())
+                await self._ledger.mend()
                 await self._ledger.save()
             except OSError as exc:
                 self.health.degraded(f"cannot sync: {exc.strerror}")

@@ -52,6 +52,7 @@ class Census:
         self._own = own
         self._health = health
         self._known: dict[str, Known] = {}
+        self._former: dict[str, Known] = {}
         self._engine: Engine | None = None
         self._attachments: Attachments | None = None
         self._taken = False
@@ -149,6 +150,7 @@ class Census:
         known = self._known.get(id_)
         if known is None:
             known = self._known[id_] = self._new(engine, container, origin)
+            self._follow_on(known, self._former.pop(id_, None))
         known.container = container
         if known.origin != origin:
             known.origin = origin if known.wanted is None else _keep_service(origin, known.origin)
@@ -233,6 +235,23 @@ class Census:
             known.task.add_done_callback(lambda _: self._drop(known))
         else:
             self._drop(known)
+
+    def has(self, id_: str) -> bool:
+        """Whether a container of that id is known."""
+        return id_ in self._known
+
+    def start_over(self) -> None:
+        """Forget every container but what people said of it; each is met again."""
+        self._former = {known.container.id: known for known in self}
+        self._known.clear()
+        self._taken = False
+
+    @staticmethod
+    def _follow_on(known: Known, former: Known | None) -> None:
+        if former is not None:
+            known.wanted, known.unreadable = former.wanted, former.unreadable
+            if former.wanted is not None:
+                known.origin = _keep_service(known.origin, former.origin)
 
     def _drop(self, known: Known) -> None:
         id_ = known.container.id

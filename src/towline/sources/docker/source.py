@@ -215,6 +215,14 @@ class DockerSource:
 
         return Progress(points, covered, saved)
 
+    def rereads(self, container: str) -> bool:
+        """Whether a container is still there; an empty text asks for any at all."""
+        return not container or self._census.has(container)
+
+    def go_back(self) -> None:
+        """Forget how far containers are read: the next session finds out from what is on disk."""
+        self._census.start_over()
+
     def _hand_over(self) -> None:
         """Tell the next reader (a reload makes one) what the store has beyond the checkpoints."""
         for known in self._census:
