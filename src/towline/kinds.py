@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from towline.backends import clickhouse, elasticsearch, loki, mqtt, otlp, syslog
+from towline.backends import balena, clickhouse, elasticsearch, loki, mqtt, otlp, syslog
 from towline.config.kinds import Kinds
 from towline.sources import demo, docker, journald
 
@@ -20,4 +20,5 @@ BACKENDS: Final[Kinds] = {
     "syslog": syslog.KIND,
     "otlp": otlp.KIND,
     "clickhouse": clickhouse.KIND,
+    "balena": balena.KIND,
 }

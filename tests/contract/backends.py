@@ -13,6 +13,7 @@ from contextlib import (
 from pathlib import Path
 from typing import Any, Protocol
 
+from tests.contract.balena import HURRY, LogStreams
 from tests.contract.peers import ClickHouse, Collector, Elasticsearch, Loki, Peer
 from tests.real.broker import Broker
 from tests.real.certificates import Authority
@@ -20,6 +21,8 @@ from tests.real.http import HttpPeer
 from tests.real.listener import Listener
 from tests.real.syslog import Syslog, Trust
 from tests.real.until import auntil, until
+from towline.backends.balena import KIND, BalenaBackend
+from towline.backends.log_stream import Timing
 from towline.backends.mqtt import DEFAULT_TOPIC, MqttBackend, MqttSettings
 from towline.broker.connection import Connection
 from towline.config.batching import Batching
@@ -258,6 +261,20 @@ def _syslog(scheme: str, **keys: object) -> Opener:
     return opened
 
 
+@asynccontextmanager
+async def balena(folder: Path, url: str, **timing: Any) -> AsyncIterator[Backend]:
+    """A backend of type `balena` that is in a hurry."""
+    settings = KIND.config(**KIND.schema({"url": url, "uuid": "abc123", "key": "device-key"}))
+    async with BalenaBackend(settings, folder, Timing(**(HURRY | timing))) as backend:
+        yield backend
+
+
+@asynccontextmanager
+async def _balena(folder: Path) -> AsyncIterator[Destination]:
+    async with LogStreams() as peer, balena(folder, peer.url) as backend:
+        yield PeerDestination(peer, backend, once=False)
+
+
 BACKENDS: dict[str, Opener] = {
     "mqtt": _mqtt(None),
     "mqtt-batched": _mqtt(Batching(max_age=1.0, max_records=50)),
@@ -265,6 +282,7 @@ BACKENDS: dict[str, Opener] = {
     "elasticsearch": _http("elasticsearch", Elasticsearch),
     "otlp": _http("otlp", Collector, once=False),
     "clickhouse": _http("clickhouse", ClickHouse),
+    "balena": _balena,
     "syslog": _syslog("tcp"),
     "syslog-lines": _syslog("tcp", framing="lf"),
     "syslog-tls": _syslog("tls"),

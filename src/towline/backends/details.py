@@ -55,6 +55,11 @@ class Details:
         return self.record.timestamp * _NS + below
 
     @property
+    def is_system(self) -> bool:
+        """Whether Towline itself has added it."""
+        return self._found.is_system
+
+    @property
     def fields(self) -> dict[str, Any]:
         """The parsed fields; none where they are nested without end."""
         raw = bytes(self._found.fields)
@@ -73,7 +78,7 @@ class Details:
         Not the row alone: the count begins anew where the data folder was lost.
         """
         origin, record = self.record.origin, self.record
-        if origin.container_id and record.seq and not self._found.is_system:
+        if origin.container_id and record.seq and not self.is_system:
             return f"{origin.container_id[:_LONGEST_ID]}-{record.seq}-{self.ns}"
         return f"{origin.device}-{record.id}"
 

@@ -183,9 +183,9 @@ class Window:
         while self._sent and (self._held > self._size or self._sent[0][0] < now - self._seconds):
             self._held -= len(self._sent.popleft()[1])
 
-    def lost(self, moment: float) -> None:
+    def lost(self, moment: float, within: float | None = None) -> None:
         """The connection was lost: what was sent shortly before that may have been lost with it."""
-        first = moment - self._seconds
+        first = moment - (self._seconds if within is None else within)
         self.again += tuple(data for at, data in self._sent if at >= first)
         self.arrived()
 

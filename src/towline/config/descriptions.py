@@ -121,6 +121,11 @@ DESCRIPTIONS: Final[dict[str, str]] = {
     "backends.<clickhouse>": "Records to a table of ClickHouse.",
     "backends.<clickhouse>.database": "The database",
     "backends.<clickhouse>.table": "The table; how to make it is in docs/backends.md",
+    "backends.<balena>": "Records to balenaCloud or openBalena, as a device's log.",
+    "backends.<balena>.url": "The address of the API",
+    "backends.<balena>.uuid": "The device's UUID",
+    "backends.<balena>.key": "The device's API key, a `!secret`",
+    "backends.<balena>.tls": "Whom to trust and who we are, with `https`.",
     "routes": "Which records go to which backends, in order. Without routes every backend gets every record.",
     "routes[]": "Which records go to which backends, in order: a record goes to the backends of every route that it matches, until one is `final`. Without routes every backend gets every record.",
     "routes[].match": "Which records; `{}` means all",
@@ -251,7 +256,8 @@ _HTTP: Final = {
 }  # fmt: skip
 DESCRIPTIONS.update(
     {
-        f"backends.<syslog>.{key}": _HTTP[key]
+        f"backends.<{kind}>.{key}": _HTTP[key]
+        for kind in ("syslog", "balena")
         for key in ("tls.ca", "tls.cert", "tls.key", "tls.verify")
     }
 )

@@ -122,7 +122,12 @@ def _names(given: tuple[tuple[str, Secret], ...]) -> list[str]:
 def http_doubts(settings: Http) -> Iterator[Fault]:
     """What is odd, and yet can be used."""
     yield from tls_doubts(settings.tls)
-    known = settings.password or settings.token or "authorization" in _names(settings.headers)
-    if known and not settings.url.lower().startswith("https:"):
+    by_header = "authorization" in _names(settings.headers)
+    yield from exposure(settings.url, settings.password or settings.token or by_header)
+
+
+def exposure(url: str, secret: object) -> Iterator[Fault]:
+    """A secret that goes over a network as it is."""
+    if secret and not url.lower().startswith("https:"):
         told = "the password or token can be read on the way"
         yield doubt("unprotected", told, ["url"], hint="use https://")

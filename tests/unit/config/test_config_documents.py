@@ -28,7 +28,9 @@ SHIPPED = ROOT / "config" / "towline.yaml"
 EXAMPLES = sorted(
     file for file in (ROOT / "config" / "examples").glob("*.yaml") if file.name != "secrets.yaml"
 )
-SECRETS = b"mqtt_password: x\ngit_token: y\ngrafana_token_hash: " + b"0a" * 32 + b"\n"
+SECRETS = (
+    b"mqtt_password: x\ngit_token: y\nbalena_key: z\ngrafana_token_hash: " + b"0a" * 32 + b"\n"
+)
 SHARED = {key for key, _ in walk(Mapping(HTTP))}
 """Keys that all backends over HTTP have."""
 
