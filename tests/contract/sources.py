@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -51,8 +52,9 @@ class DockerSpring:
 
     counts = True
 
-    def __init__(self, host: str) -> None:
+    def __init__(self, host: str, read: str) -> None:
         self._host = host
+        self._read = read
 
     def source(self) -> Source:
         return self._source(self._host)
@@ -62,7 +64,7 @@ class DockerSpring:
 
     def _source(self, url: str) -> Source:
         match = Match(name=("spring-*",))
-        config = DockerConfig(url=url, read="auto", include=(match,), exclude=())
+        config = DockerConfig(url=url, read=self._read, include=(match,), exclude=())
         around = Surroundings(
             device=DEVICE, lookup=lambda key: None, checkpoints=Checkpoints(None), max_age=3600
         )
@@ -105,13 +107,13 @@ class DemoSpring:
 
 
 @contextmanager
-def _docker(folder: Path) -> Iterator[Spring]:
+def _docker(folder: Path, read: str) -> Iterator[Spring]:
     with Engine(folder / "engine") as engine:
         engine.image()
         containers = Containers(engine.host)
         for name in ("spring-one", "spring-two"):
             containers.run(COUNTING, name=name)
-        yield DockerSpring(engine.host)
+        yield DockerSpring(engine.host, read)
 
 
 @contextmanager
@@ -130,7 +132,8 @@ def _demo(folder: Path) -> Iterator[Spring]:
 
 
 SOURCES: dict[str, Callable[[Path], AbstractContextManager[Spring]]] = {
-    "docker": _docker,
+    "docker": partial(_docker, read="api"),
+    "docker files": partial(_docker, read="files"),
     "journald": _journald,
     "demo": _demo,
 }

@@ -20,9 +20,9 @@ def _ended(watch: Watch, times: int) -> bool:
     return watch.texts("again").count("end") == times
 
 
-@pytest.fixture
-def watch(engine: Engine) -> Watch:
-    return Watch(engine.host)
+@pytest.fixture(params=["api", "auto"])
+def watch(request: pytest.FixtureRequest, engine: Engine) -> Watch:
+    return Watch(engine.host, read=request.param)
 
 
 async def test_containers_that_run_already_and_those_that_start_are_read(

@@ -18,9 +18,9 @@ ROTATED = {"max-size": "1m", "max-file": "3"}
 COUNT = "i=0; while [ $i -lt {} ]; do i=$((i+1)); echo line $i; done"
 
 
-@pytest.fixture
-def watch(engine: Engine) -> Watch:
-    return Watch(engine.host)
+@pytest.fixture(params=["api", "auto"])
+def watch(request: pytest.FixtureRequest, engine: Engine) -> Watch:
+    return Watch(engine.host, read=request.param)
 
 
 def numbers(texts: list[str]) -> list[int]:

@@ -33,17 +33,19 @@ def _url(value: Any) -> str:
 _schema = fields.mapping(
     {
         vol.Optional("url", default=LOCAL): _url,
-        vol.Optional("read", default="auto"): fields.one_of("auto", "api"),
+        vol.Optional("read", default="auto"): fields.one_of("auto", "api", "files"),
+        vol.Optional("files", default=""): fields.text,
         vol.Optional("include", default=[{"name": "*"}]): Listing(match),
         vol.Optional("exclude", default=[{"label": "towline.enable=false"}]): Listing(match),
     }
 )
 
 
-def _config(*, url: str, read: str, include: Any, exclude: Any) -> Any:
+def _config(*, url: str, read: str, files: str, include: Any, exclude: Any) -> Any:
     from towline.sources.docker.choice import DockerConfig
 
-    return DockerConfig(url=url, read=read, include=_all(include), exclude=_all(exclude))
+    included, excluded = _all(include), _all(exclude)
+    return DockerConfig(url=url, read=read, files=files, include=included, exclude=excluded)
 
 
 def _all(matches: Any) -> tuple[Match, ...]:

@@ -34,6 +34,7 @@ class Attachments:
         """Read a container, or have its reading look again."""
         if known.attached:
             known.again.set()
+            known.reading.ways.ring()
         else:
             name = f"reading {known.container.name}"
             known.task = self._tasks.create_task(self._read(known, live), name=name)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 from zlib import crc32
 
 from towline.record import Line
 from towline.sources.docker.align import Aligner, Everything, Gate, Holding
 from towline.sources.docker.history import LONG_PATIENCE, PATIENCE, History
+from towline.sources.docker.jsonrows import Entry
 from towline.sources.docker.position import Position
 
 CONTEXT: Final = 64
@@ -146,7 +147,7 @@ class CatchUp:
             await self._mend(held)
         else:
             self.take(held.held)
-        self._emit(self.position.settle())
+        self.emit(self.position.settle())
 
     async def _is_broken(self, held: Holding) -> bool:
         """Whether a log of which all was shown has more rows than were shown.
@@ -190,18 +191,27 @@ class CatchUp:
         """Take rows and hand on the lines that are whole."""
         if rows:
             self.counters["rows"] += len(rows)
-            self._emit(self.position.take(rows))
+            self.emit(self.position.take(rows))
             if self.position.lines.pending and self._timer is None:
                 self._start_timer()
 
-    def _emit(self, lines: list[Line]) -> None:
+    def take_entries(self, entries: Sequence[Entry]) -> None:
+        """The same for rows that came decoded, from a json file."""
+        if entries:
+            self.counters["rows"] += len(entries)
+            self.emit(self.position.take_entries(entries))
+            if self.position.lines.pending and self._timer is None:
+                self._start_timer()
+
+    def emit(self, lines: list[Line]) -> None:
+        """Hand on lines."""
         if lines:
             self.counters["lines"] += len(lines)
             self._deliver(lines)
 
-    def say_gap(self, reason: str) -> None:
-        """Say that lines were lost."""
-        self._deliver([self.position.gap(reason)])
+    def say_gap(self, reason: str, lost: int = 1) -> None:
+        """Say that lines were lost: at least so many."""
+        self._deliver([self.position.gap(reason, lost=lost)])
 
     def begin(self) -> None:
         """Reading begins (again)."""
@@ -218,7 +228,7 @@ class CatchUp:
 
     def finish(self, *, whole: bool) -> None:
         """Nothing more will come: what stands open is shown as it is."""
-        self._emit(self.position.lines.flush())
+        self.emit(self.position.lines.flush())
         self._deliver([])  # nor need any step wait
         if not whole and self.history.complaint:
             self.say_gap(self.history.complaint)
@@ -231,6 +241,6 @@ class CatchUp:
     def _flush_parts(self, still: dict[bool, int]) -> None:
         """A line to which nothing was added for a second is shown as it is."""
         self._timer = None
-        self._emit(self.position.lines.flush(still))
+        self.emit(self.position.lines.flush(still))
         if self.position.lines.pending:
             self._start_timer()

@@ -23,11 +23,14 @@ from towline.sources.docker.origins import Container
 from towline.sources.docker.position import Position
 from towline.sources.docker.stream import Stream, open_stream
 from towline.sources.docker.times import first_since
+from towline.sources.docker.ways import Ways
 from towline.status import Health
 from towline.store.checkpoints import Checkpoint
 
 _log = logging.getLogger(__name__)
 Deliver = Callable[[Known, list[Line]], None]
+Look = Callable[[], Container]
+Running = Callable[[], Awaitable[bool]]
 
 
 class Census:
@@ -43,6 +46,7 @@ class Census:
         *,
         own: tuple[str, ...],
         health: Health,
+        ways: Callable[[CatchUp, Look, Running], Ways],
     ) -> None:
         self._name = name
         self._choice = choice
@@ -51,6 +55,7 @@ class Census:
         self._chronicle = chronicle
         self._own = own
         self._health = health
+        self._ways = ways
         self._known: dict[str, Known] = {}
         self._former: dict[str, Known] = {}
         self._engine: Engine | None = None
@@ -183,7 +188,8 @@ class Census:
             lambda lines: self._deliver(known, lines),
             filters_since=engine.filters_since,
         )
-        reading = Reading(catch_up, open_, running, rotated=container.rotated)
+        ways = self._ways(catch_up, lambda: known.container, running)
+        reading = Reading(catch_up, open_, running, ways=ways, rotated=container.rotated)
         known = Known(container, origin, reading)
         return known
 

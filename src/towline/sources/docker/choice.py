@@ -15,6 +15,7 @@ class DockerConfig:
 
     url: str
     read: str
+    files: str = ""
     include: tuple[Match, ...]
     exclude: tuple[Match, ...]
 

@@ -16,6 +16,8 @@ from towline.errors import NotFound
 from towline.sources.docker.align import Aligner
 from towline.sources.docker.catchup import CatchUp
 from towline.sources.docker.history import Open
+from towline.sources.docker.jsonlog import FilesAway
+from towline.sources.docker.ways import API, FILES, Ways
 
 JOIN_ROWS: Final = (100, 3_000)
 """Rows that a follower asks for to find the ones taken last among them: at first, and at most."""
@@ -39,7 +41,7 @@ class Reading:
     """One container being read. It outlives streams, restarts of the container and of the engine.
 
     `running` asks whether the container still runs. `fault` is why reading failed last, in plain
-    words, until it works again.
+    words, until it works again. `way` is how it is read: `api` or `files`.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Reading:
         open_: Open,
         running: Callable[[], Awaitable[bool]],
         *,
+        ways: Ways,
         rotated: bool,
     ) -> None:
         self.catch_up = catch_up
@@ -55,6 +58,8 @@ class Reading:
         self._open = open_
         self._running = running
         self._rotated = rotated
+        self.ways = ways
+        self.way = ""
         self.fault = ""
         self._pause = PAUSES[0]
         self._join_rows = JOIN_ROWS[0]
@@ -71,6 +76,10 @@ class Reading:
         catch_up = self.catch_up
         catch_up.begin()
         try:
+            if await self._by_files():
+                catch_up.finish(whole=True)
+                return True
+            self.way = API
             if live and not (self._rotated or self.position.trail or self.position.resuming):
                 await self._follow()
             async with turn:
@@ -89,6 +98,22 @@ class Reading:
             catch_up.end()
         catch_up.finish(whole=True)
         return True
+
+    async def _by_files(self) -> bool:
+        """Read the json files where they can be read; False where the API has to go on."""
+        files = self.ways.files()
+        if files is None:
+            return False
+        self.way = FILES
+        try:
+            await files.run(self._well)
+        except FilesAway as exc:
+            self.ways.give_up(str(exc))
+            return False
+        return True
+
+    def _well(self) -> None:
+        self.fault = ""
 
     async def _while_it_runs(self) -> None:
         """Follow or poll; what ends at once and shows nothing is not asked again at once."""

@@ -97,6 +97,8 @@ class Known:
             "attached": self.attached,
             "log": {
                 "driver": container.driver,
+                "read": reading.way or None,
+                "notByFiles": reading.ways.reason or None,
                 "rotated": container.rotated,
                 "fault": reading.fault or None,
                 "lastAt": self.last_at or None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from calendar import timegm
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import strptime
@@ -12,6 +12,7 @@ from typing import Final
 
 from towline.record import Line, time_text
 from towline.sources.docker.frames import HEADER, PART, STDERR, TEXT, TIME
+from towline.sources.docker.jsonrows import Entry
 
 MAX_LINE: Final = 1 << 20
 """Characters of a joined line; a longer one is handed on in pieces marked `partial`."""
@@ -105,6 +106,41 @@ class Lines:
             for line in lines:
                 line.text = line.text.removesuffix("\r")
         return lines
+
+    def take(self, entries: Sequence[Entry]) -> list[Line]:
+        """The same for rows that came decoded, from a json file."""
+        lines: list[Line] = []
+        add = lines.append
+        seq, second, ms, opened = self.seq, self._second, self._ms, self._open
+        moment, timestamp = "", 0
+        for entry in entries:
+            seq += 1
+            text, at, stderr = entry.log, entry.time, entry.stream == "stderr"
+            if at[:_TO_MS] != moment:
+                if at[:_POINT] != second:
+                    ms = self._second_of(at)
+                    second = at[:_POINT]
+                timestamp = ms + int(at[_POINT:_TO_MS])
+                moment = at[:_TO_MS]
+            if text[-1:] == "\n" and not opened:
+                add(Line(text[:-1], at, timestamp, stderr, seq))
+                continue
+            parts = opened.get(stderr)
+            if parts is not None and parts.short and parts.time != at:
+                add(self._close(stderr, ""))
+            if line := self._join(text, at, timestamp, stderr, seq):
+                add(line)
+        self.seq, self._second, self._ms = seq, second, ms
+        if self._terminal:
+            for line in lines:
+                line.text = line.text.removesuffix("\r")
+        return lines
+
+    def _second_of(self, at: str) -> int:
+        try:
+            return _milliseconds(at[:_POINT])
+        except ValueError:  # digits, but no date
+            return self._clock() // 1_000_000_000 * 1000
 
     def _odd(self, row: bytes) -> tuple[str, str, int]:
         """Text, time and timestamp of a row that is not UTF-8 or has no sound time."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,11 +14,15 @@ _KEEP_ALL: Final = ("journald", "none")
 
 _APP_PREFIXES: Final = ("addon_", "app_")
 _DIGITS: Final = 18
+_SIZE: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) ?([kmgtp])?i?b?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Container:
-    """One container as inspected. `rotated`: its log is cut off at the far end when it grows."""
+    """One container as inspected. `rotated`: its log is cut off at the far end when it grows.
+
+    `capacity`: bytes at which its json file is begun anew in place, 0 where that never happens.
+    """
 
     id: str
     name: str
@@ -30,6 +35,8 @@ class Container:
     labels: Mapping[str, str]
     state: Mapping[str, Any]
     restarts: int = 0
+    log_path: str = ""
+    capacity: int = 0
 
     @classmethod
     def parse(cls, found: Mapping[str, Any]) -> Container:
@@ -51,6 +58,8 @@ class Container:
             labels=config.get("Labels") or {},
             state=state,
             restarts=found.get("RestartCount") or 0,
+            log_path=found.get("LogPath") or "",
+            capacity=_size(options.get("max-size")) if _keeps_one(options) else 0,
         )
 
     @classmethod
@@ -131,6 +140,17 @@ class Container:
             source=source,
             labels=tuple(sorted(labels.items())),
         )
+
+
+def _keeps_one(options: Mapping[str, str]) -> bool:
+    """Whether no rotated file is kept: the one there is is cut (moby loggerutils/logfile.go)."""
+    return options.get("max-file", "1") in ("", "0", "1")
+
+
+def _size(text: str | None) -> int:
+    """Docker's `10m` as bytes, by thousands (go-units `FromHumanSize`); 0 where it is none."""
+    found = _SIZE.fullmatch((text or "").strip().lower())
+    return int(float(found[1]) * 1000 ** " kmgtp".index(found[2] or " ")) if found else 0
 
 
 def _moment(text: object) -> str:

@@ -25,17 +25,21 @@ _SILENCE: Final = 0.2
 class Pace:
     """How long one stream rests after a read. `now` is the loop's clock, in seconds.
 
+    `fill` is how much may wait meanwhile: a file has no such limit.
+
     A quiet stream never rests: its lines go on at once. Nor does one whose reads are full: while
     they are handled, the next ones come together. A rest that ended with a full read was too long,
     whatever the rate: an old log comes as fast as it is taken.
     """
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, now: float, *, fill: int = FILL, longest: float = LONGEST) -> None:
+        self._fill = fill
+        self._longest = longest
         self._since = now
         self._bytes = 0
         self._busy = False
         self._rested = False
-        self._rest = LONGEST
+        self._rest = longest
 
     def rest(self, nbytes: int, now: float) -> float:
         """Seconds to rest after reading `nbytes`, 0 for none.
@@ -47,11 +51,12 @@ class Pace:
         if elapsed >= _WINDOW:
             self._busy = elapsed < _SILENCE and self._bytes >= BUSY * elapsed
             self._since, self._bytes = now, 0
-        if nbytes < FILL // 4:
-            self._rest = min(LONGEST, self._rest * 2)
-        elif nbytes >= FILL and self._rested:
+        if nbytes < self._fill // 4:
+            self._rest = min(self._longest, self._rest * 2)
+        elif nbytes >= self._fill and self._rested:
             self._rest = max(_SHORTEST, self._rest / 4)
-        self._rested = self._busy and nbytes < FILL
+        self._rested = self._busy and nbytes < self._fill
         if not self._rested:
             return 0.0
-        return self._rest if self._rest < LONGEST else LONGEST - now % LONGEST
+        longest = self._longest
+        return self._rest if self._rest < longest else longest - now % longest

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from towline.record import Line, time_text
 from towline.sources.docker.align import DEPTH, Trail
+from towline.sources.docker.jsonrows import Entry, rows_of
 from towline.sources.docker.lines import Lines
 from towline.sources.docker.resume import Behind, Counted, Sought
 from towline.sources.docker.times import since_text
@@ -39,6 +40,7 @@ class Position:
     ) -> None:
         self.engine = engine
         self.container = container
+        self.terminal = terminal
         self._clock = clock
         seq = checkpoint.seq if checkpoint else 0
         self.lines = Lines(seq=seq, terminal=terminal, clock=clock)
@@ -66,6 +68,13 @@ class Position:
             return since_text(self.trail.since(), back=1)
         except ValueError:
             return ""
+
+    def begins_at(self) -> str:
+        """Where the very first read begins, as a time in a log; empty for the beginning."""
+        if not self.first_since:
+            return ""
+        seconds, fraction = _moment(self.first_since)
+        return time_text(seconds * 1_000_000_000 + fraction)
 
     def is_too_old(self, row: bytes) -> bool:
         """Whether a row is older than where the very first read began."""
@@ -102,6 +111,18 @@ class Position:
         old, new = behind.feed(rows)
         late = self._pass(behind, old)
         return late + self._arrive(behind, new) if behind.done else late
+
+    def take_entries(self, entries: Sequence[Entry]) -> list[Line]:
+        """The same for rows that came decoded; only those of the context are made bytes."""
+        if self._behind is not None:
+            return self.take(rows_of(entries, self.terminal))
+        lines = self.lines.take(entries)
+        context = DEPTH
+        last = entries[-1].time
+        while context < len(entries) and entries[-context].time == last:
+            context += DEPTH  # parts of one line: how many tells where in it this is
+        self.trail.extend(rows_of(entries[-context:], self.terminal))
+        return lines
 
     def settle(self) -> list[Line]:
         """A read has come to its end: whatever it held back is new."""

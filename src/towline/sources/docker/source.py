@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final, Self
 
 from towline.config.kinds import Surroundings
@@ -20,6 +21,8 @@ from towline.sources.docker.engine import Engine
 from towline.sources.docker.events import Heard, events
 from towline.sources.docker.known import Known
 from towline.sources.docker.stream import Address
+from towline.sources.docker.wake import Waker
+from towline.sources.docker.ways import Ways
 from towline.sources.own import own_container_ids
 from towline.status import Health, State
 from towline.store.checkpoints import Checkpoint
@@ -57,6 +60,7 @@ class DockerSource:
         self._address = Address.parse(config.url)
         self._around = around
         self._chronicle = Chronicle(self._tell)
+        self._waker = Waker()
         self._census = Census(
             name,
             Choice(config.include, config.exclude),
@@ -65,6 +69,7 @@ class DockerSource:
             self._chronicle,
             own=own_container_ids() if own is None else own,
             health=self.health,
+            ways=partial(Ways, config.read, config.files, self._waker),
         )
         self._emit: Emit = _nowhere
         self._offset = 0
@@ -90,6 +95,7 @@ class DockerSource:
                 await asyncio.sleep(delay)
                 delay = min(longest, delay * 2)
         finally:
+            self._waker.close()
             self._hand_over()
 
     async def _session(self) -> str:
