@@ -26,7 +26,13 @@ class Watch:
     """Takes what a source emits, by container."""
 
     def __init__(
-        self, host: str, *, own: tuple[str, ...] = (), url: str = "", read: str = "api"
+        self,
+        host: str,
+        *,
+        own: tuple[str, ...] = (),
+        url: str = "",
+        read: str = "api",
+        files: str = "",
     ) -> None:
         self.checkpoints = Checkpoints(None)
         self.origins: dict[str, Origin] = {}
@@ -35,12 +41,19 @@ class Watch:
         self._count = 0
         self._host = url or host
         self._own = own
-        self._read = read
+        self.read = read
+        self._files = files
         self.source = self.new_source()
 
     def new_source(self) -> DockerSource:
         """The next reader: what a reload or a restart makes."""
-        config = DockerConfig(url=self._host, read=self._read, include=ALL, exclude=NOT_LABELLED)
+        config = DockerConfig(
+            url=self._host,
+            read=self.read,
+            files=self._files,
+            include=ALL,
+            exclude=NOT_LABELLED,
+        )
         around = Surroundings(
             device=Device(id="pi", name="Pi"),
             lookup=lambda key: None,

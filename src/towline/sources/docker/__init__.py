@@ -34,14 +34,14 @@ _schema = fields.mapping(
     {
         vol.Optional("url", default=LOCAL): _url,
         vol.Optional("read", default="auto"): fields.one_of("auto", "api", "files"),
-        vol.Optional("files", default=""): fields.text,
+        vol.Optional("files"): fields.some_text,
         vol.Optional("include", default=[{"name": "*"}]): Listing(match),
         vol.Optional("exclude", default=[{"label": "towline.enable=false"}]): Listing(match),
     }
 )
 
 
-def _config(*, url: str, read: str, files: str, include: Any, exclude: Any) -> Any:
+def _config(*, url: str, read: str, files: str = "", include: Any, exclude: Any) -> Any:
     from towline.sources.docker.choice import DockerConfig
 
     included, excluded = _all(include), _all(exclude)

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 _TRIES: Final = 5
 
@@ -22,7 +22,10 @@ Identity = tuple[int, int]
 
 
 class Generation:
-    """One open file of a log, and how far it was read. `offset` counts what it holds unpacked."""
+    """One open file of a log, and how far it was read. `offset` counts what it holds unpacked.
+
+    `torn`: a packed one whose end cannot be read.
+    """
 
     def __init__(self, path: Path) -> None:
         packed = path.suffix == ".gz"
@@ -31,7 +34,8 @@ class Generation:
         self.identity: Identity = found.st_dev, found.st_ino
         self.packed = packed
         self._raw = raw
-        self._file: IO[bytes] | gzip.GzipFile = gzip.GzipFile(fileobj=raw) if packed else raw
+        self._packed = gzip.GzipFile(fileobj=raw)
+        self.torn = False
         self.offset = 0
 
     @property
@@ -40,21 +44,31 @@ class Generation:
         return os.fstat(self._raw.fileno()).st_size
 
     @property
+    def linked(self) -> bool:
+        """Whether it still has a name somewhere."""
+        return os.fstat(self._raw.fileno()).st_nlink > 0
+
+    @property
     def number(self) -> int:
         """Its open file's number."""
         return self._raw.fileno()
 
     def read(self, most: int) -> bytes:
-        """What stands at `offset`, which the caller moves; `OSError` for a packed one that is torn.
+        """What stands at `offset`, which the caller moves.
 
         Safe in a thread: a plain file is not moved by it.
         """
         if not self.packed:
             return os.pread(self._raw.fileno(), most, self.offset)
+        pieces: list[bytes] = []
+        size = 0
         try:
-            return self._file.read(most)
-        except (EOFError, ValueError, zlib.error) as exc:
-            raise OSError(str(exc)) from exc
+            while size < most and (piece := self._packed.read1(most - size)):
+                pieces.append(piece)
+                size += len(piece)
+        except (EOFError, OSError, zlib.error):
+            self.torn = True
+        return b"".join(pieces)
 
     def before(self, count: int) -> bytes:
         """The last `count` bytes that were read."""
@@ -63,13 +77,14 @@ class Generation:
 
     def seek(self, offset: int) -> None:
         """Go on at an offset."""
-        self._file.seek(offset)
-        self.offset = offset
+        if self.packed and offset != self.offset:
+            self._packed.seek(offset)
+        self.offset, self.torn = offset, False
 
     def close(self) -> None:
         """Let go of it."""
         with suppress(OSError):
-            self._file.close()
+            self._packed.close()
             self._raw.close()
 
 

@@ -30,6 +30,9 @@ NEAR: Final = 1 << 18
 WINDOWS: Final = (1 << 17, 1 << 22)
 """Bytes at the end in which the rows taken last are looked for; then in all there is."""
 
+RENAMING: Final = 50
+"""Hundredths of a second that Docker has for giving the log's name to a new file."""
+
 CUT: Final = "Docker's log was cut off from outside"
 _MARK: Final = 64
 
@@ -84,7 +87,10 @@ class JsonLog:
     def has_more(self) -> bool:
         """Whether there is something to read by now."""
         newest = self._opened[-1]
-        return newest.size != newest.offset or identity(self.path) not in (None, newest.identity)
+        if newest.size != newest.offset:
+            return True
+        now = identity(self.path)
+        return now != newest.identity and (now is not None or newest.linked)
 
     async def join(self) -> None:
         """Find where to go on; `FilesAway` where the files cannot be opened."""
@@ -242,10 +248,11 @@ class JsonLog:
 
     def _next(self) -> None:
         """This file has been rotated away and is read: go on with the one after it."""
-        self._cut.rest()
+        self._cut.rest(torn=self._current.torn)
         self._take(b"")
-        self._current.close()
+        read = self._opened[: self._at + 1]
         del self._opened[: self._at + 1]
+        close_all(read)
         self._at, self._cut, self._mark = 0, JsonRows(), b""
 
     def _hold_newer(self) -> None:
@@ -257,7 +264,7 @@ class JsonLog:
     async def _newer(self) -> bool:
         """All that is open is read: whether there is more by now."""
         newest = self._opened[-1]
-        now = identity(self.path)
+        now = await self._name_of_the_newest(newest)
         if now is None or now == newest.identity:
             return False
         if found := open_newer(self.path, newest.identity):
@@ -267,6 +274,19 @@ class JsonLog:
             return True
         await self._join_anew()
         return True
+
+    async def _name_of_the_newest(self, newest: Generation) -> Identity | None:
+        """What has the log's name; None where the log is removed: what is open is all there is.
+
+        While Docker rotates nothing has it for a moment. When that lasts, the folder is gone.
+        """
+        for _ in range(RENAMING):
+            if now := identity(self.path):
+                return now
+            if not newest.linked:
+                return None
+            await asyncio.sleep(0.01)
+        raise FilesAway(f"{self.path}: no such file any more")
 
     async def _join_anew(self) -> None:
         """The file that was read is not among the others any more: it was packed, or unlinked."""

@@ -94,9 +94,9 @@ class JsonRows:
                         continue
         return entries
 
-    def rest(self) -> None:
+    def rest(self, *, torn: bool = False) -> None:
         """The file has ended: what has no newline is torn."""
-        if self._rest.strip(b"\0\n"):
+        if torn or self._rest.strip(b"\0\n"):
             self.breaks.append(0)
         self._rest = b""
 
