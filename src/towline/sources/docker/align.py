@@ -20,6 +20,9 @@ DEPTH: Final = 512
 HELD: Final = 1 << 20
 """Bytes that are read before a gate that holds back gives up."""
 
+NOTED: Final = DEPTH + 128
+"""Rows of a batch that are noted: with those that may be open or held back at its end."""
+
 _KEPT: Final = 2 * DEPTH
 _MOST: Final = 4 * DEPTH
 _GROUP: Final = 64
@@ -57,11 +60,17 @@ class Trail:
             run += 1
         self.run = run + (self.run if run == len(rows) and last == self._last else 0)
         self._last = last
-        newest = rows[-DEPTH:]
+        newest = rows[-NOTED:]
+        if len(rows) > NOTED:
+            self.skip()
         self._rows.extend(map(crc32, newest))
         if len(self._rows) > _MOST:
             del self._rows[:-_KEPT]
         self._note(len(newest), min([row[HEADER:_TIME_END] for row in newest]))
+
+    def skip(self) -> None:
+        """Rows go by that are not noted: those before them are no context of those behind."""
+        del self._rows[:]
 
     def _note(self, count: int, time: bytes) -> None:
         """Keep the earliest time of groups of rows: enough to ask from, and small."""

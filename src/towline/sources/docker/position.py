@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from towline.record import Line, time_text
-from towline.sources.docker.align import DEPTH, Trail
+from towline.sources.docker.align import DEPTH, NOTED, Trail
 from towline.sources.docker.jsonrows import Entry, rows_of
 from towline.sources.docker.lines import Lines
 from towline.sources.docker.resume import Behind, Counted, Sought
@@ -117,10 +117,12 @@ class Position:
         if self._behind is not None:
             return self.take(rows_of(entries, self.terminal))
         lines = self.lines.take(entries)
-        context = DEPTH
+        context = NOTED
         last = entries[-1].time
         while context < len(entries) and entries[-context].time == last:
-            context += DEPTH  # parts of one line: how many tells where in it this is
+            context += NOTED  # parts of one line: how many tells where in it this is
+        if context < len(entries):
+            self.trail.skip()
         self.trail.extend(rows_of(entries[-context:], self.terminal))
         return lines
 

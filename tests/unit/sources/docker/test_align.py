@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from zlib import crc32
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -148,3 +149,16 @@ def test_without_a_trail_everything_is_new() -> None:
     rows = [row(b"a\n")]
     assert Aligner(Trail().rows()).feed(rows) == rows
     assert Everything().feed(rows) == rows
+
+
+@given(sizes=st.lists(st.integers(1, 1500), min_size=1, max_size=4), back=st.integers(0, 1500))
+def test_the_context_of_an_earlier_row_is_what_stood_before_it(sizes: list[int], back: int) -> None:
+    """Of a large batch only the end is noted: what stood before that is no context of it."""
+    rows = [row(b"%d\n" % number, ns=number) for number in range(sum(sizes))]
+    trail = Trail()
+    for batch in batches(rows, [sum(sizes[:index]) for index in range(len(sizes))]):
+        trail.extend(batch)
+    found = trail.rows(back=back)
+    behind = rows[: max(0, len(rows) - back)]
+    assert found == tuple(map(crc32, behind[len(behind) - len(found) :]))
+    assert len(found) == min(DEPTH, len(rows)) or back
