@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
 
 from tests.integration.gitops_rig import (
     BAD,
+    DEVICE,
+    ENVIRONMENT,
     FILE,
     GOOD,
     Follower,
@@ -21,6 +24,7 @@ from tests.integration.gitops_rig import (
 )
 from tests.real.until import auntil
 from towline.errors import Problem
+from towline.gitops.sync import GitSync
 from towline.gitops.tree import Bounds
 from towline.status import State
 
@@ -109,6 +113,30 @@ async def test_a_bad_commit_is_not_applied_and_not_tried_again_until_a_better_on
         await asyncio.wait([task])
     assert sync.status()["problems"] == []
     assert follower.applied == [GOOD % 1, GOOD % 3]
+
+
+async def test_checking_a_commit_holds_up_nobody(repository: Repository, data: Path) -> None:
+    repository.memory(1)
+    loop, met = asyncio.get_running_loop(), threading.Event()
+
+    def verify(_: Path) -> list[Problem]:
+        loop.call_soon_threadsafe(met.set)  # done at once, unless it is the loop that waits here
+        return [] if met.wait(10) else [Problem(code="held", text="everybody was held up")]
+
+    sync = GitSync(
+        settings(repository.url),
+        DEVICE,
+        data,
+        verify=verify,
+        apply=no_problems,
+        environment=ENVIRONMENT,
+    )
+    async with sync:
+        assert (await sync.sync_now())["state"] == "in sync"
+
+
+async def no_problems() -> list[Problem]:
+    return []
 
 
 async def test_asked_by_a_person_a_refused_commit_gets_another_chance(

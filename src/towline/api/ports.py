@@ -101,7 +101,10 @@ class Towline(Protocol):
         """Stop reading a container's log until the file or a person says otherwise."""
 
     async def reload(self) -> dict[str, Any]:
-        """Read the file again; the outcome: `applied` or `rolled back`, and what changed."""
+        """Read the file again; the outcome: `applied` or `rolled back`, and what changed.
+
+        Where a repository is followed it is asked first; its status is at `git`.
+        """
 
     def config_text(self) -> str:
         """The file as written, tags unresolved: a `!secret` shows its name and never its value."""

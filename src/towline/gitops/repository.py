@@ -77,7 +77,7 @@ class Mirror:
     async def open(self) -> None:
         """Make the mirror, or make it ready: locks of a killed git are taken away."""
         if not self.exists:
-            self.discard()
+            await asyncio.to_thread(self.discard)
             self._folder.mkdir(parents=True)
             await self._git.ask("init", "--quiet", "--bare", "--template=", str(self._folder))
         # Written whole at every start: nothing that got in there some other way stays.
@@ -107,7 +107,7 @@ class Mirror:
             await self._remote("fetch", "--quiet", "--no-tags", "origin", spec, watch=watch)
             await asyncio.to_thread(watch.check)
         except TooLarge:
-            self.discard()
+            await asyncio.to_thread(self.discard)
             raise
         return await self.commit(_WANTED)
 

@@ -151,7 +151,7 @@ class GitSync:
             except BranchGone as exc:
                 self._failed(Sync.BRANCH_GONE, str(exc))
             except Damaged as exc:
-                self._mirror.discard()
+                await asyncio.to_thread(self._mirror.discard)
                 self._failed(Sync.UNREACHABLE, f"our copy was damaged and is made anew: {exc}")
             except GitFailed as exc:
                 self._failed(Sync.UNREACHABLE, str(exc))
@@ -192,7 +192,7 @@ class GitSync:
     async def _take(self, running: Tree | None, commit: Commit) -> None:
         tree = await self._tree(commit)
         try:
-            refuse_unusable(tree, self._path, self._verify)
+            await asyncio.to_thread(refuse_unusable, tree, self._path, self._verify)
             self._at("verified")
             rewritten = await self._is_rewritten(running, commit)
             self._trees.swap(tree)

@@ -68,3 +68,21 @@ def test_while_the_followed_file_is_not_there_the_own_one_counts(
     _, settings = configuration.load()
     assert "docker" in settings.sources
     assert configuration.text() == own.read_text()
+
+
+def test_warnings_of_both_files_are_told_each_once(
+    configuration: Configuration, own: Path, tmp_path: Path
+) -> None:
+    secrets = own.with_name("secrets.yaml")
+    secrets.write_text("name: Attic\n")
+    secrets.chmod(0o644)
+    own.write_text(own.read_text().replace("id: pi", "id: pi, name: !secret name"))
+    file = follow(configuration, tmp_path / "tree")
+    file.parent.mkdir(parents=True)
+    file.write_text(
+        "version: 1\nsources: {}\ndevice: {id: pi, name: !secret name}\n"
+        "store: {retention: {max_size: 900000GB}}\n"
+    )
+    _, settings = configuration.load()
+    told = [(Path(each.file).name, each.code) for each in settings.warnings]
+    assert told == [("secrets.yaml", "open_secrets"), ("pi.yaml", "disk_too_small")]
