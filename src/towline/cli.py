@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TextIO
 import click
 
 from towline import __version__
+from towline.commands.doctor import doctor
 from towline.commands.mqtt import mqtt
 from towline.commands.options import count, filters, remote_options
 from towline.commands.schema import schema
@@ -219,7 +220,7 @@ def status(url: str, token: str, as_json: bool) -> None:
         sys.exit(0 if room.is_well(found) else FAULT)
 
 
-for _command in (schema, secret, test, plan, preview, mqtt):
+for _command in (schema, secret, test, plan, preview, mqtt, doctor):
     main.add_command(_command)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -9,7 +10,9 @@ from starlette.responses import Response
 
 from towline.api import answers
 from towline.api.desk import Desk
+from towline.api.ports import Towline
 from towline.record import record_id
+from towline.runtime.findings import Look, findings
 from towline.status import State
 
 _ORDER: Final = (State.UP, State.STOPPED, State.STARTING, State.DEGRADED)
@@ -37,7 +40,17 @@ async def status(desk: Desk, request: Request) -> Response:
                 "counters": dict(desk.viewers.health.counters),
             },
             "components": components,
+            "findings": [found.as_json() for found in findings(_look(towline, components))],
         }
+    )
+
+
+def _look(towline: Towline, components: dict[str, dict[str, Any]]) -> Look:
+    return Look(
+        status=components,
+        containers=towline.containers(),
+        backends=towline.backends(),
+        now=time.time_ns() // 1_000_000,
     )
 
 

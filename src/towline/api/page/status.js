@@ -69,6 +69,18 @@ export async function draw(body, told) {
     `${status.viewers.open} of ${status.viewers.limit} viewers.`,
   );
   const parts = [summary];
+  const findings = status.findings.filter((finding) => finding.severity !== "note");
+  if (findings.length) {
+    const section = element("section");
+    section.append(element("h3", "", "What to look at"));
+    for (const finding of findings) {
+      const row = element("p", `finding ${finding.severity}`);
+      row.append(element("b", "", finding.about), `: ${finding.text}`);
+      if (finding.remedy) row.append(element("span", "remedy", ` → ${finding.remedy}`));
+      section.append(row);
+    }
+    parts.push(section);
+  }
   for (const [title, cards] of groups) {
     const section = element("section");
     section.append(element("h3", "", title), ...cards);

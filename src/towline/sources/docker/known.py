@@ -100,6 +100,7 @@ class Known:
                 "read": reading.way or None,
                 "notByFiles": reading.ways.reason or None,
                 "rotated": container.rotated,
+                "nonBlocking": container.drops,
                 "fault": reading.fault or None,
                 "lastAt": self.last_at or None,
                 "rows": reading.position.seq,

@@ -22,6 +22,7 @@ class Container:
     """One container as inspected. `rotated`: its log is cut off at the far end when it grows.
 
     `capacity`: bytes at which its json file is begun anew in place, 0 where that never happens.
+    `drops`: Docker drops its lines when it is busy (`mode=non-blocking`).
     """
 
     id: str
@@ -37,6 +38,7 @@ class Container:
     restarts: int = 0
     log_path: str = ""
     capacity: int = 0
+    drops: bool = False
 
     @classmethod
     def parse(cls, found: Mapping[str, Any]) -> Container:
@@ -56,6 +58,7 @@ class Container:
             driver=driver,
             rotated="max-size" in options if driver == "json-file" else driver not in _KEEP_ALL,
             labels=config.get("Labels") or {},
+            drops=options.get("mode") == "non-blocking",
             state=state,
             restarts=found.get("RestartCount") or 0,
             log_path=found.get("LogPath") or "",
