@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TextIO
 import click
 
 from towline import __version__
+from towline.commands.backends import backends, pause, replay, resume
 from towline.commands.doctor import doctor
 from towline.commands.mqtt import mqtt
 from towline.commands.options import count, filters, remote_options
@@ -220,7 +221,8 @@ def status(url: str, token: str, as_json: bool) -> None:
         sys.exit(0 if room.is_well(found) else FAULT)
 
 
-for _command in (schema, secret, test, plan, preview, mqtt, doctor):
+_MORE = (schema, secret, test, plan, preview, mqtt, doctor, backends, pause, resume, replay)
+for _command in _MORE:
     main.add_command(_command)
 
 

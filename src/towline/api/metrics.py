@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from towline.api.desk import Desk
 from towline.status import State
+from towline.store.log import Store
 
 Labels = Mapping[str, str]
 Sample = tuple[Labels, float]
@@ -37,8 +38,20 @@ def _families(desk: Desk) -> Iterator[str]:
     yield from components(towline.status())
     lags = [({"backend": b["name"]}, b["lag"]) for b in towline.backends() if "lag" in b]
     yield family("towline_backend_lag_records", "gauge", "Records not yet delivered.", lags)
+    yield from _store(towline.store)
     yield family("towline_viewers", "gauge", "Live viewers.", [({}, desk.viewers.open)])
     yield from _process()
+
+
+def _store(store: Store) -> Iterator[str]:
+    """What the store holds, lost and wrote."""
+    account = store.account
+    size: list[Sample] = [({}, store.files.size)]
+    written = [({"kind": kind}, count) for kind, count in sorted(account.present.items())]
+    lost = [({"kind": kind}, count) for kind, count in sorted(account.totals.items())]
+    yield family("towline_store_bytes", "gauge", "Bytes of the store's files.", size)
+    yield family("towline_written_bytes_total", "counter", "Bytes written to the disk.", written)
+    yield family("towline_lost_ever_total", "counter", "What was lost, over restarts.", lost)
 
 
 def components(status: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

@@ -33,6 +33,9 @@ async def status(desk: Desk, request: Request) -> Response:
                 "first": record_id(store.first_offset),
                 "memory": record_id(store.memory_offset),
                 "next": record_id(store.next_offset),
+                "size": store.files.size,
+                "totals": dict(store.account.totals),
+                "written": {day: dict(kinds) for day, kinds in store.account.written.items()},
             },
             "viewers": {
                 "open": desk.viewers.open,

@@ -87,6 +87,11 @@ class Remote:
         data, _ = self._ask("GET", quote(path), None)
         return self._object(data)
 
+    def post(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Have something done, and what came of it."""
+        data, _ = self._ask("POST", quote(path), json.dumps(body or {}).encode())
+        return self._object(data)
+
     def put_to_test(self, path: str, text: bytes, called: str) -> dict[str, Any]:
         """What is said of a configuration's text, which its problems name `called`.
 

@@ -22,7 +22,8 @@ DAYS: Final = 31
 class Account:
     """`taken` counts records between offsets; `totals` count what was lost, ever.
 
-    `written` are bytes by day (UTC) and by what they were: what an SD card had to take.
+    `written` are bytes by day (UTC) and by what they were, `present` those of this run: what an SD
+    card had to take.
     """
 
     def __init__(self, path: Path | None, *, clock: Callable[[], float] = time.time) -> None:
@@ -34,6 +35,7 @@ class Account:
         self.taken = Taken()
         self.totals: Counter[str] = Counter()
         self.written: dict[str, Counter[str]] = {}
+        self.present: Counter[str] = Counter()
         self._surely, self._began = 0, None
         if path is not None and path.exists():
             self._load(path)
@@ -63,6 +65,7 @@ class Account:
             for old in sorted(self.written)[:-DAYS]:
                 del self.written[old]
         self._today[kind] += nbytes
+        self.present[kind] += nbytes
 
     def save(self) -> None:
         """Put it on disk, if it has changed; an `OSError` leaves the old one."""

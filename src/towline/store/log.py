@@ -80,7 +80,7 @@ class Store:
         newest = max((segment.facts.last for segment in self.segments), default=-1)
         self.started = max(newest + 1, int(self._clock() * 1000) << 20)
         self.writing.begin(self.started, self.account)
-        self._remember_all()
+        self.remember()
         self.health.up()
         return self
 
@@ -109,7 +109,7 @@ class Store:
         except OSError as exc:  # the next start finds out how far the files reach
             _log.error("the store ends unsynced", extra={"reason": exc.strerror})
         finally:
-            self._remember_all()
+            self.remember()
             self.cursors.close()
             self.answers.close()
             self.health.stopped()
@@ -153,7 +153,8 @@ class Store:
     def _wrote(self, kind: str, nbytes: int) -> None:
         self.account.wrote(kind, nbytes)
 
-    def _remember_all(self) -> None:
+    def remember(self) -> None:
+        """Put the account on disk."""
         try:
             self.account.save()
         except OSError as exc:
@@ -227,7 +228,7 @@ class Store:
         """Remove a closed file; whoever had not read it counts what it missed."""
         await self.files.settle()
         self.account.taken.reach(segment.facts.last + 1)
-        self._remember_all()
+        self.remember()
         self.files.remove(segment)
 
     def forget(self, goes: Callable[[Record], bool], before: int) -> int:
@@ -241,7 +242,7 @@ class Store:
         """Remove records from a closed file; return how many. The others stay as they are."""
         await self.files.settle()
         self.account.taken.reach(segment.facts.last + 1)
-        self._remember_all()
+        self.remember()
         return await self.files.without(segment, goes)
 
     async def query(self, query: Query) -> Page:

@@ -195,6 +195,7 @@ class Upkeep:
         """Remove what the retention does not allow; return how many records went."""
         gone = await self._retention.clean()
         self._store.files.close_again()
+        self._store.remember()
         return self._count(gone)
 
     def _count(self, gone: int) -> int:

@@ -31,6 +31,20 @@ async def test_status_shows_every_component_and_the_worst_of_them(
     assert found["store"]["next"] == f"{world.store.next_offset:016x}"
 
 
+async def test_status_and_metrics_tell_what_was_lost_and_what_was_written(
+    world: World, api: httpx.AsyncClient
+) -> None:
+    world.store.account.totals["lost"] = 3
+    world.store.account.wrote("records", 100)
+    found = (await api.get("/api/v1/status")).json()["store"]
+    assert (found["size"], found["totals"]) == (0, {"lost": 3})
+    assert list(found["written"].values()) == [{"records": 100}]
+    text = (await api.get("/api/v1/metrics")).text
+    assert 'towline_written_bytes_total{kind="records"} 100\n' in text
+    assert 'towline_lost_ever_total{kind="lost"} 3\n' in text
+    assert "towline_store_bytes 0\n" in text
+
+
 async def test_ready_says_what_it_waits_for(world: World, api: httpx.AsyncClient) -> None:
     assert (await api.get("/api/v1/ready")).status_code == 200
     world.is_ready = False
