@@ -204,12 +204,17 @@ def _http(kind: str, make: Callable[[], HttpPeer], *, once: bool = True) -> Open
     return opened
 
 
-@asynccontextmanager
-async def of_kind(kind: str, folder: Path, **keys: object) -> AsyncIterator[Backend]:
-    """A backend as a configuration would give it."""
+def kind_of(kind: str, folder: Path, **keys: object) -> Backend:
+    """A backend as a configuration would give it, not yet opened."""
     known = BACKEND_KINDS[kind]
     backend: Backend = known.open(kind, known.config(**known.schema(keys)), around(folder))
-    async with backend:
+    return backend
+
+
+@asynccontextmanager
+async def of_kind(kind: str, folder: Path, **keys: object) -> AsyncIterator[Backend]:
+    """The same, opened."""
+    async with kind_of(kind, folder, **keys) as backend:
         yield backend
 
 

@@ -15,6 +15,7 @@ from towline.delivery.dead import DeadLetters
 from towline.delivery.delivery import Delivery
 from towline.delivery.router import Router
 from towline.pipeline.encode import encode, template_of
+from towline.ports import Backend
 from towline.record import Line, Origin, OriginType
 from towline.store.log import Store
 
@@ -35,11 +36,17 @@ async def delivering(
     folder: Path, connection: Connection, **settings: object
 ) -> AsyncIterator[tuple[Store, Delivery]]:
     """A delivery from a store in memory to the broker of `connection`."""
-    backend = MqttBackend(mqtt_settings(**settings), connection)
+    async with delivering_to(folder, MqttBackend(mqtt_settings(**settings), connection)) as found:
+        yield found
+
+
+@asynccontextmanager
+async def delivering_to(folder: Path, backend: Backend) -> AsyncIterator[tuple[Store, Delivery]]:
+    """A delivery from a store in memory to a backend, which it opens."""
     async with Store(StoreSettings(path=folder / "data", persist=False)) as store:
-        dead = DeadLetters(folder / "dead", "mqtt")
+        dead = DeadLetters(folder / "dead", "tested")
         async with Delivery(
-            "mqtt", backend, store, Router(), dead, sleep=lambda s: asyncio.sleep(min(s, 0.05))
+            "tested", backend, store, Router(), dead, sleep=lambda s: asyncio.sleep(min(s, 0.05))
         ) as delivery:
             running = asyncio.create_task(delivery.run())
             try:

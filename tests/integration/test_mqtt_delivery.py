@@ -169,7 +169,7 @@ async def test_a_message_over_the_brokers_limit_is_set_aside_and_the_others_flow
             await auntil(lambda: delivery.lag == 0)
             assert delivery.health.counters["rejected"] == 1
             assert delivery.health.state == State.UP
-    (dead,) = (tmp_path / "dead" / "mqtt.ndjson").read_text().splitlines()
+    (dead,) = (tmp_path / "dead" / "tested.ndjson").read_text().splitlines()
     assert json.loads(dead)["record"]["message"] == "x" * 5000
     assert "larger" in json.loads(dead)["reason"]
 

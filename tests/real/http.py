@@ -34,13 +34,17 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What is answered. `raw` bytes go out instead of an answer, and the connection ends."""
+    """What is answered. `raw` bytes go out instead of an answer, and the connection ends.
+
+    With `taken` what was sent has been taken before: the sender cannot know.
+    """
 
     status: int = 200
     body: bytes = b""
     content_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
     raw: bytes | None = None
+    taken: bool = False
 
 
 class HttpPeer:
@@ -99,6 +103,8 @@ class HttpPeer:
         if self.silent:
             await asyncio.Event().wait()
         reply = self.replies.popleft() if self.replies else self.answer(seen)
+        if reply.taken:
+            self.answer(seen)
         if reply.raw is not None and request.transport is not None:
             request.transport.write(reply.raw)
             request.transport.close()

@@ -20,7 +20,9 @@ from towline.config.shapes import shaped, words
 from towline.record import Batch, Record
 
 _NAME: Final = r"[A-Za-z_][A-Za-z0-9_]{0,127}"
+# Only an insert that is carried out at once knows tokens.
 _OPTIONS: Final = {
+    "async_insert": "0",
     "date_time_input_format": "best_effort",
     "input_format_skip_unknown_fields": "1",
     "wait_end_of_query": "1",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from towline.backends.details import Details, facts, value
-from towline.record import Record
+from towline.record import Origin, Record
 
 FACILITIES: Final = (
     "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv",
@@ -18,8 +19,9 @@ FACILITIES: Final = (
 SEVERITY: Final = {"trace": 7, "debug": 7, "info": 6, "warn": 4, "error": 3, "fatal": 2}
 """What is fatal for a program is critical (2); 0 and 1 are for whole systems."""
 
-_NIL: Final = "-"
+_NIL: Final = b"-"
 _HOST, _APP, _PROCESS = 255, 48, 128
+_ORIGINS: Final = 4096
 _LONGEST_NAME: Final = 32
 _LONGEST_VALUE: Final = 512
 _NOT_PRINTABLE = re.compile(r"[^!-~]")
@@ -37,6 +39,7 @@ class Form:
         self._facility = FACILITIES.index(facility) * 8
         self._enterprise = enterprise
         self._max_size = max_size
+        self._origins: dict[int, tuple[Origin, str, str]] = {}
 
     def message(self, record: Record) -> bytes:
         """One message, without its frame."""
@@ -51,27 +54,40 @@ class Form:
         return b"%b - %b" % (head, text[:rest].decode(errors="ignore").encode())
 
     def _head(self, record: Record, details: Details) -> bytes:
-        words = (
-            f"<{self._facility + SEVERITY[record.level]}>1",
-            f"{details.time[:26]}Z",
-            _word(record.origin.device, _HOST),
-            _word(value(record, "service"), _APP),
-            _word((record.origin.container_id or "")[:12], _PROCESS),
-            value(record, "stream"),
-        )
-        return " ".join(words).encode()
+        writer, _ = self._known(record)
+        stream = "stderr" if record.stderr else "stdout"
+        priority = self._facility + SEVERITY[record.level]
+        return f"<{priority}>1 {details.time[:26]}Z {writer} {stream}".encode()
 
-    def _data(self, record: Record, details: Details) -> list[bytes]:
+    def _data(self, record: Record, details: Details) -> Iterator[bytes]:
         """Structured data, the fullest first."""
-        if not self._enterprise:
-            return [_NIL.encode()]
-        known = facts(record.origin) | {"id": record.id, "level": record.level}
-        if record.seq:
-            known["seq"] = str(record.seq)
-        short = _element(f"towline@{self._enterprise}", known)
-        parsed = details.flat_fields
-        full = short + _element(f"fields@{self._enterprise}", parsed) if parsed else short
-        return [each.encode(errors="replace") for each in (full, short, _NIL)]
+        if self._enterprise:
+            _, origin = self._known(record)
+            seq = f' seq="{record.seq}"' if record.seq else ""
+            short = f'{origin} id="{record.id}" level="{record.level}"{seq}]'
+            if parsed := details.flat_fields:
+                full = f"{short}[{_element(f'fields@{self._enterprise}', parsed)}]"
+                yield full.encode(errors="replace")
+            yield short.encode(errors="replace")
+        yield _NIL
+
+    def _known(self, record: Record) -> tuple[str, str]:
+        """Host, application and process of an origin, and the beginning of its data."""
+        origin = record.origin
+        found = self._origins.get(id(origin))
+        if found is None:
+            if len(self._origins) >= _ORIGINS:
+                self._origins.clear()
+            writer = " ".join(
+                (
+                    _word(origin.device, _HOST),
+                    _word(value(record, "service"), _APP),
+                    _word((origin.container_id or "")[:12], _PROCESS),
+                )
+            )
+            data = f"[{_element(f'towline@{self._enterprise}', facts(origin))}"
+            found = self._origins[id(origin)] = (origin, writer, data)
+        return found[1:]
 
 
 def counted(message: bytes) -> bytes:
@@ -85,15 +101,16 @@ def ended(message: bytes) -> bytes:
 
 
 def _word(text: str, longest: int) -> str:
-    return _NOT_PRINTABLE.sub("_", text)[:longest] or _NIL
+    return _NOT_PRINTABLE.sub("_", text)[:longest] or _NIL.decode()
 
 
-def _element(name: str, values: dict[str, str]) -> str:
+def _element(name: str, values: Mapping[str, str]) -> str:
+    """An element of structured data, without its brackets."""
     pairs = [
         f'{_NOT_IN_A_NAME.sub("_", key)[:_LONGEST_NAME] or "_"}="{_escaped(item)}"'
         for key, item in values.items()
     ]
-    return f"[{' '.join([name, *pairs])}]"
+    return " ".join([name, *pairs])
 
 
 def _escaped(text: str) -> str:
