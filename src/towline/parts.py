@@ -123,6 +123,17 @@ def _source(ground: Ground, name: str, config: Any, lookup: Lookup) -> Component
     return SourcePart(source, ground.intake, ground.ledger)
 
 
+def _state(ground: Ground, name: str, config: Any, lookup: Lookup) -> Component:
+    from towline.runtime.announce import StatePart
+
+    def told() -> list[Any]:
+        # looked up each time: a change may bring other connections
+        names = ground.settings().brokers if not config.own.broker else [config.own.broker]
+        return [found for each in names if (found := lookup(f"brokers.{each}")) is not None]
+
+    return StatePart(ground.towline, config.device, config.own, told)
+
+
 PARTS: Final[Mapping[str, Callable[[Ground, str, Any, Lookup], Component]]] = {
     "alerts": _alert,
     "api": _api,
@@ -133,5 +144,6 @@ PARTS: Final[Mapping[str, Callable[[Ground, str, Any, Lookup], Component]]] = {
     "retention": _retention,
     "routes": _routes,
     "sources": _source,
+    "state": _state,
 }
 """By what a spec's key begins with; each is given the ground, the name and the spec's config."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
 
 class State(StrEnum):
@@ -73,3 +73,12 @@ class Reports(Protocol):
     """A component that has a health to report."""
 
     health: Health
+
+
+_ORDER: Final = (State.UP, State.STOPPED, State.STARTING, State.DEGRADED)
+
+
+def worst(components: Mapping[str, Mapping[str, Any]]) -> str:
+    """The state of the whole: that of the component which is worst off."""
+    states = [State(component["state"]) for component in components.values()]
+    return str(max(states, key=_ORDER.index, default=State.UP))

@@ -171,3 +171,22 @@ def test_the_command_says_of_each_step_how_it_went(file: Path, broker: Broker) -
     wrong = towline("home")
     assert (wrong.returncode, "FAIL" in wrong.stdout) == (1, True)
     assert "home" in towline("none").stderr
+
+
+async def test_the_broker_is_told_how_this_towline_is(
+    file: Path, tmp_path: Path, broker: Broker
+) -> None:
+    file.write_text(f"{file.read_text()}state: {{publish: 100ms}}\n")
+    async with running(file, tmp_path / "data") as towline:
+        await connected(towline)
+        with broker.listen("towline/pi/#") as heard:
+            topics = {f"towline/pi/{rest}" for rest in ("status", "state", "health")}
+            topics.add("towline/pi/config/state")
+            await auntil(lambda: topics <= {m.topic for m in heard.messages})
+            file.write_text(file.read_text().replace("version: 1", "version: 2"))
+
+            def told() -> list[Any]:
+                found = [m.json() for m in heard.messages if m.topic.endswith("config/state")]
+                return [each["state"] for each in found]
+
+            await auntil(lambda: told()[-1] == "degraded")

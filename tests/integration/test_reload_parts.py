@@ -17,7 +17,7 @@ from tests.real.containers import Containers
 from tests.real.engine import Engine
 from tests.real.until import auntil
 
-EVERYTHING = ("backends.kept", "brokers.home", "brokers.other", "sources.docker", "api")
+EVERYTHING = ("backends.kept", "brokers.home", "brokers.other", "sources.docker", "api", "state")
 
 
 async def test_how_long_and_what_is_kept_changes_without_any_restart(

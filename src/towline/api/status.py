@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Final
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,9 +13,7 @@ from towline.api.desk import Desk
 from towline.api.ports import Towline
 from towline.record import record_id
 from towline.runtime.findings import Look, findings
-from towline.status import State
-
-_ORDER: Final = (State.UP, State.STOPPED, State.STARTING, State.DEGRADED)
+from towline.status import State, worst
 
 
 async def status(desk: Desk, request: Request) -> Response:
@@ -55,12 +53,6 @@ def _look(towline: Towline, components: dict[str, dict[str, Any]]) -> Look:
         backends=towline.backends(),
         now=time.time_ns() // 1_000_000,
     )
-
-
-def worst(components: dict[str, dict[str, Any]]) -> str:
-    """The state of the whole: that of the component which is worst off."""
-    states = [State(component["state"]) for component in components.values()]
-    return str(max(states, key=_ORDER.index, default=State.UP))
 
 
 async def health(desk: Desk, request: Request) -> Response:

@@ -35,6 +35,7 @@ def crosscheck(
     return [
         *_routes(data),
         *_tests(data),
+        *_state(data),
         *_alerts(data),
         *_homeassistant(data),
         *_unreachable(sound.get("routes", ())),
@@ -111,6 +112,13 @@ def _items(held: object) -> Iterable[tuple[Any, Any]]:
     if isinstance(held, dict):
         return held.items()
     return enumerate(held if isinstance(held, list) else ())
+
+
+def _state(data: Mapping[str, Any]) -> Iterator[vol.Invalid]:
+    """A broker that is told the state and that nobody defines."""
+    state = data.get("state")
+    if isinstance(state, dict) and state.get("broker") is not None:
+        yield from _unknown(state["broker"], "broker", _names(data, "brokers"), ("state", "broker"))
 
 
 def _targets(

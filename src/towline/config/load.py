@@ -131,6 +131,7 @@ def _settings(
         routes=found["routes"],
         alerts=found["alerts"],
         homeassistant=found["homeassistant"],
+        state=found["state"],
         api=found["api"],
         probation=found["apply"]["watch"],
         git=found.get("git"),

@@ -36,6 +36,7 @@ from towline.config.settings import (
     Token,
 )
 from towline.config.shapes import SECRET_NAME, shaped, words
+from towline.config.state import STATE
 from towline.config.store import SCHEMA as STORE
 from towline.config.trials import CASES
 
@@ -141,6 +142,7 @@ def schema(sources: Kinds, backends: Kinds) -> Mapping:
             vol.Optional("routes", default=list): Listing(_ROUTE),
             vol.Optional("alerts", default=dict): ALERTS,
             vol.Optional("homeassistant", default=dict): HOMEASSISTANT,
+            vol.Optional("state", default=dict): STATE,
             vol.Optional("apply", default=dict): Mapping(
                 {vol.Optional("watch", default="off"): _watch}
             ),

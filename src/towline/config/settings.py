@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from towline.config.git import GitSettings
     from towline.config.homeassistant import HomeAssistant
     from towline.config.pipeline import Pipeline
+    from towline.config.state import State
 
 
 class Secret(str):
@@ -232,6 +233,7 @@ class Settings:
     routes: tuple[Route, ...]
     alerts: Mapping[str, Alert] = field(hash=False)
     homeassistant: HomeAssistant
+    state: State
     api: Api
     probation: float
     git: GitSettings | None

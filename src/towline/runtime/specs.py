@@ -9,6 +9,7 @@ from towline.broker.server import claims as broker_claims
 from towline.config.brokers import Broker
 from towline.config.kinds import Kinds
 from towline.config.settings import Device, Entry, Settings
+from towline.config.state import State
 from towline.runtime.diff import Spec, Specs
 
 FIRST, SECOND, LAST = range(3)
@@ -19,7 +20,7 @@ class Located:
     """Settings of a component whose records or topics name the device."""
 
     device: Device
-    own: Entry | Broker
+    own: Entry | Broker | State
 
 
 def specs(settings: Settings, sources: Kinds, backends: Kinds) -> Specs:
@@ -61,6 +62,8 @@ def specs(settings: Settings, sources: Kinds, backends: Kinds) -> Specs:
         found.append(Spec(key=f"alerts.{name}", config=config, tier=SECOND))
     if settings.homeassistant.discovery:
         found.append(_homeassistant(settings))
+    if brokers and (settings.state.publish or settings.state.metrics):
+        found.append(Spec(key="state", config=Located(settings.device, settings.state)))
     for name, entry in settings.sources.items():
         kind = sources[entry.type]
         found.append(
