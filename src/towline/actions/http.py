@@ -24,6 +24,10 @@ AGAIN: Final = frozenset({408, 425, 429})
 REDIRECTS: Final = frozenset({301, 302, 307, 308})
 _DONE: Final = 303
 _HOPS: Final = 3
+_WORDS: Final = {
+    "ClientResponseError": "the answer was not HTTP",
+    "ServerDisconnectedError": "closed the connection without an answer",
+}
 _LONGEST_WAIT: Final = 3600.0
 _JSON: Final = "application/json"
 _TEXT: Final = "text/plain; charset=utf-8"
@@ -108,4 +112,6 @@ def _judge(status: int, retry_after: str) -> None:
 def _reason(exc: Exception) -> str:
     """What went wrong, without the address."""
     cause = getattr(exc, "certificate_error", None) or getattr(exc, "os_error", None) or exc
-    return network_reason(cause) if isinstance(cause, OSError) else type(cause).__name__
+    if isinstance(cause, OSError):
+        return network_reason(cause)
+    return _WORDS.get(type(cause).__name__, "no answer")

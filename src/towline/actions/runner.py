@@ -103,9 +103,6 @@ class Runner:
             if isinstance(failure, Rejected):
                 self._given_up(job, str(failure))
                 return True
-            if self._draining.is_set():
-                self._failed(job, str(failure))
-                return False
             bound = min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(attempt, 9))
             pause = (failure.retry_after or 0.0) + self._chance() * bound
             if self._clock() - began + pause > job.patience.retry:

@@ -110,7 +110,6 @@ class Alert:
             return
         self._reader = reader = self._store.reader(self._begin())
         self._seen = reader.offset
-        self._keep()
         async with asyncio.TaskGroup() as tasks:
             while await self._read(reader, tasks) or not self._ending.is_set():
                 if reader.offset == self._store.next_offset:

@@ -125,7 +125,7 @@ def _blocks(found: Found) -> Iterator[list[str]]:
     yield from _block("{} would be dropped", found["dropped"])
     yield from _block("{} would be above a limit", found["limited"])
     for name, each in found["alerts"].items():
-        yield from _block(f"alert {name} would have fired {{}} times", each)
+        yield from _block(f"{{}} would have made the alert {name} fire", each)
     yield from _block("{} would be redacted", found["redacted"])
     yield from _block("{} would be parsed", found["parsed"])
     for each in found["levels"]:

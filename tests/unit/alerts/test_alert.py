@@ -317,9 +317,10 @@ async def test_the_last_lines_come_along_those_of_this_container_alone(rig: Rig)
         rig.say("it died", origin=system, fields='{"event":"die","exitCode":1}')
         await settle()
         rig.say("a last word", ago=0.5)  # Docker tells the end before its lines are read
-        await rig.clock.pass_(1)
-        await auntil(lambda: rig.deed.told)
+        rig.clock.now += 0.5
         rig.say("of the next run")
+        await rig.clock.pass_(0.5)
+        await auntil(lambda: rig.deed.told)
     (found,) = rig.deed.told
     assert [line["message"] for line in found["lines"]] == ["web 3", "web 4", "a last word"]
     assert rig.deed.words[0]["lines"] == "web 3\nweb 4\na last word"
@@ -345,3 +346,19 @@ async def test_a_disk_that_refuses_harms_nothing(kept: Rig) -> None:
         kept.say("1")
         await settle()
     assert kept.deed.messages == ["1"]
+
+
+async def test_no_place_is_kept_while_an_action_is_under_way(kept: Rig) -> None:
+    file = kept.store.path / "alerts" / "one.json"
+    kept.deed.gate = asyncio.Event()
+    async with kept.running(cooldown="1h"):
+        begun = file.read_bytes()
+        kept.say("1")
+        await settle()
+        kept.clock.now += 60
+        kept.say("2")
+        await settle()
+        assert file.read_bytes() == begun
+        kept.deed.gate.set()
+        await settle()
+        assert file.read_bytes() != begun

@@ -142,6 +142,7 @@ def test_groups_are_counted_apart() -> None:
 def test_a_line_from_the_future_counts_as_of_now() -> None:
     counted = windows(over="1 in 1m", cooldown="1m")
     assert counted.hit("web", NOW + 10**8, NOW) is not None
+    assert counted.hit("web", NOW + 10**8, NOW + 30_000) is None
     assert counted.hit("web", NOW + 61_000, NOW + 61_000) is not None
 
 
