@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -61,6 +62,7 @@ class Server:
     """A web server on loopback; `answer` decides what is said to each request."""
 
     port: int
+    scheme: str = "http"
     requests: list[Request] = field(default_factory=list)
     answer: Callable[[Request], web.StreamResponse] = lambda _: web.Response()
     hanging: asyncio.Event | None = None
@@ -68,7 +70,7 @@ class Server:
     @property
     def url(self) -> str:
         """Its address."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Keep a request and answer it; while `hanging` is there, only once that is set."""
@@ -81,14 +83,14 @@ class Server:
 
 
 @asynccontextmanager
-async def serving() -> AsyncIterator[Server]:
+async def serving(tls: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
     """A server that says 200 to everything until told otherwise."""
-    server = Server(free_port())
+    server = Server(free_port(), scheme="https" if tls else "http")
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", server.handle)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", server.port).start()
+    await web.TCPSite(runner, "127.0.0.1", server.port, ssl_context=tls).start()
     try:
         yield server
     finally:

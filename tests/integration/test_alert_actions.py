@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from aiohttp import web
 
 from tests.integration.alert_rig import Request, Server, serving
+from tests.real.certificates import Authority
 from tests.real.until import auntil
 from tests.unit.config.kinds import loaded
 from towline.actions.http import HttpAction
@@ -141,6 +143,18 @@ async def test_nobody_there_is_worth_another_try_and_no_reason_names_the_address
 def test_address_and_headers_are_never_shown() -> None:
     settings = written('url: "http://host/hooks/hunter2", headers: {Authorization: hunter3}')
     assert "hunter" not in repr(settings) + str(settings)
+
+
+async def test_https_trusts_the_authority_that_is_named_and_no_other(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*authority.issue("server"))
+    async with serving(context) as server:
+        with pytest.raises(Retryable, match="certificate"):
+            await sent(server)
+        trusting = written(f'url: "{server.url}", tls: {{ca: {authority.ca.name}}}')
+        await HttpAction(trusting, tmp_path).perform(OCCASION)
+        assert len(server.requests) == 1
 
 
 @asynccontextmanager

@@ -66,10 +66,12 @@ class HttpAction:
                 auto_decompress=False,
             ) as session:
                 await self._ask(session, url, body)
-        except ValueError as exc:  # among them aiohttp.InvalidURL
-            raise Rejected("the address or a header cannot be sent") from exc
-        except (aiohttp.ClientError, OSError) as exc:
+        except aiohttp.InvalidURL as exc:
+            raise Rejected("the address cannot be used") from exc
+        except (aiohttp.ClientError, OSError) as exc:  # some are a ValueError, too
             raise Retryable(_reason(exc)) from exc
+        except ValueError as exc:
+            raise Rejected("a header cannot be sent") from exc
 
     async def _ask(self, session: aiohttp.ClientSession, url: str, body: bytes | None) -> None:
         for _ in range(_HOPS + 1):

@@ -41,11 +41,16 @@ def opened(
     lookup: Callable[[str], Any],
     tell: Tell,
     folder: Path,
+    notifier: Notifier | None = None,
 ) -> Alert:
-    """The component; nothing is opened yet. It does not lean on brokers: it looks them up."""
+    """The component; nothing is opened yet. It does not lean on brokers: it looks them up.
+
+    Without a `notifier` people are told by way of `config.home`, where there is one.
+    """
     health = AlertHealth()
     bare = Around(broker=partial(_broker, lookup), notifier=None, tell=tell, folder=folder)
-    notifier: Notifier | None = BrokerNotifier(config.home, bare) if config.home else None
+    if notifier is None and config.home:
+        notifier = BrokerNotifier(config.home, bare)
     around = replace(bare, notifier=notifier)
     runner = Runner(
         f"alerts.{name}",

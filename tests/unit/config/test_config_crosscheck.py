@@ -147,6 +147,29 @@ def test_the_disk_of_a_folder_that_is_not_there_yet_is_that_of_the_folder_above(
     assert disk_size(Path("not/yet")) == disk_size(Path())
 
 
+@pytest.mark.parametrize(
+    ("alert", "codes"),
+    [
+        ("{match: {service: a}, actions: []}", ["no_actions"]),
+        ("{match: {}, actions: [{log: {}}]}", ["fires_always"]),
+        ("{match: {}, over: 9 in 1m, actions: [{log: {}}]}", []),
+        ("{event: die, actions: [{notify: {}}]}", ["no_broker"]),
+        (
+            "{event: die, actions: [{http: {url: 'https://h', tls: {verify: false}}}]}",
+            ["unverified"],
+        ),
+        ("{event: die, actions: [{log: {}}]}", []),
+    ],
+)
+def test_alerts_that_do_nothing_useful_are_told(alert: str, codes: list[str]) -> None:
+    told = [place.split()[1] for place in warned(f"alerts:\n  one: {alert}\n")]
+    assert told == codes
+
+
+def test_home_assistant_is_told_by_a_broker_there_is() -> None:
+    assert warned(f"{BROKER}alerts: {{one: {{event: die, actions: [{{notify: {{}}}}]}}}}\n") == []
+
+
 def test_warnings_are_told_beside_errors() -> None:
     warnings: list[Problem] = []
     text = f"version: 1\n{routes('to: a', 'to: a')}store: 5\n"
