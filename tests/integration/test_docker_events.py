@@ -99,3 +99,14 @@ async def test_what_no_event_told_is_told_late_from_the_engines_list(
     assert [fields["event"] for fields in found] == ["die", "destroy"]
     assert all(fields["late"] for fields in found)
     assert found[0]["exitCode"] == 137
+
+
+async def test_what_a_container_uses_is_known_soon_after_somebody_asked(
+    watch: Watch, containers: Containers
+) -> None:
+    containers.run("while true; do :; done", name="busy")
+    async with watch.running():
+        await auntil(lambda: watch.shown("busy").get("cpu"), 30)
+        shown = watch.shown("busy")
+    assert shown["cpu"] > 0
+    assert 0 < shown["memory"] < shown["memoryLimit"]

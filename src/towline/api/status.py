@@ -40,6 +40,7 @@ async def status(desk: Desk, request: Request) -> Response:
                 "limit": desk.viewers.limit,
                 "counters": dict(desk.viewers.health.counters),
             },
+            "containers": summed(towline.containers()),
             "components": components,
             "findings": [found.as_json() for found in findings(_look(towline, components))],
         }
@@ -53,6 +54,20 @@ def _look(towline: Towline, components: dict[str, dict[str, Any]]) -> Look:
         backends=towline.backends(),
         now=time.time_ns() // 1_000_000,
     )
+
+
+def summed(containers: list[dict[str, Any]]) -> dict[str, Any]:
+    """How containers are, in numbers; `cpu` and `memory` of those of which it is known."""
+    return {
+        "total": len(containers),
+        "running": sum(bool(row.get("running")) for row in containers),
+        "unhealthy": sum(row.get("health") == "unhealthy" for row in containers),
+        "restarting": sum(row.get("state") == "restarting" for row in containers),
+        "outOfMemory": sum(bool(row.get("oom")) for row in containers),
+        "read": sum(bool(row.get("attached")) for row in containers),
+        "cpu": round(sum(row.get("cpu") or 0 for row in containers), 1),
+        "memory": sum(row.get("memory") or 0 for row in containers),
+    }
 
 
 async def health(desk: Desk, request: Request) -> Response:

@@ -27,6 +27,7 @@ DESCRIPTIONS: Final[dict[str, str]] = {
     "sources.<docker>.url": "The Engine's address, `unix:///path` or `tcp://host:port`. The source called `docker` takes it from the variable `DOCKER_HOST` where the file does not say",
     "sources.<docker>.read": "How containers are read: `auto` (Docker's json files where they can be read, else the Engine's API), `api` or `files`",
     "sources.<docker>.files": "The folder of Docker's containers, where it is not where the Engine says: `/var/lib/docker/containers` of the host as Towline sees it",
+    "sources.<docker>.stats": "CPU and memory of the containers, every 30 s: `auto` (for two minutes after somebody asked), `always` or `never`",
     "sources.<docker>.include": "Matches of which a container must fit one",
     "sources.<docker>.exclude": "Matches of which it must fit none",
     "sources.<journald>": "The systemd journal of this machine; see [sources](sources.md#journal). One at most.",

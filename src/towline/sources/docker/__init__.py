@@ -35,17 +35,20 @@ _schema = fields.mapping(
         vol.Optional("url", default=LOCAL): _url,
         vol.Optional("read", default="auto"): fields.one_of("auto", "api", "files"),
         vol.Optional("files"): fields.some_text,
+        vol.Optional("stats", default="auto"): fields.one_of("auto", "always", "never"),
         vol.Optional("include", default=[{"name": "*"}]): Listing(match),
         vol.Optional("exclude", default=[{"label": "towline.enable=false"}]): Listing(match),
     }
 )
 
 
-def _config(*, url: str, read: str, files: str = "", include: Any, exclude: Any) -> Any:
+def _config(*, url: str, read: str, stats: str, files: str = "", include: Any, exclude: Any) -> Any:
     from towline.sources.docker.choice import DockerConfig
 
     included, excluded = _all(include), _all(exclude)
-    return DockerConfig(url=url, read=read, files=files, include=included, exclude=excluded)
+    return DockerConfig(
+        url=url, read=read, files=files, stats=stats, include=included, exclude=excluded
+    )
 
 
 def _all(matches: Any) -> tuple[Match, ...]:

@@ -21,7 +21,7 @@ from towline.sources.docker.history import History
 from towline.sources.docker.known import Known
 from towline.sources.docker.origins import Container
 from towline.sources.docker.position import Position
-from towline.sources.docker.stream import Stream, open_stream
+from towline.sources.docker.stream import Stream
 from towline.sources.docker.times import first_since
 from towline.sources.docker.ways import Ways
 from towline.status import Health
@@ -64,6 +64,10 @@ class Census:
 
     def __iter__(self) -> Iterator[Known]:
         return iter(self._known.values())
+
+    def running(self) -> list[Known]:
+        """Those that run."""
+        return [known for known in self if known.container.running]
 
     def begin(self, engine: Engine, attachments: Attachments) -> None:
         """A session with the engine begins."""
@@ -180,7 +184,9 @@ class Census:
                 return known.container.running
             return False
 
-        open_ = self._opener(container.id)
+        async def open_(query: str, feed: Callable[[bytes], None]) -> Stream:
+            return await self._present.log(container.id, query, feed)
+
         history = History(open_, terminal=container.terminal)
         catch_up = CatchUp(
             position,
@@ -215,15 +221,6 @@ class Census:
             except OSError as exc:
                 _log.warning("first checkpoint not noted", extra={"reason": exc.strerror})
         return position
-
-    def _opener(self, id_: str) -> Callable[[str, Callable[[bytes], None]], Awaitable[Stream]]:
-        async def open_(query: str, feed: Callable[[bytes], None]) -> Stream:
-            engine = self._present
-            version = "{}.{}".format(*engine.api)
-            target = f"/v{version}/containers/{id_}/logs?stdout=1&stderr=1&timestamps=1&{query}"
-            return await open_stream(engine.address, target, feed)
-
-        return open_
 
     @property
     def _present(self) -> Engine:

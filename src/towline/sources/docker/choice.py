@@ -16,6 +16,7 @@ class DockerConfig:
     url: str
     read: str
     files: str = ""
+    stats: str = "auto"
     include: tuple[Match, ...]
     exclude: tuple[Match, ...]
 

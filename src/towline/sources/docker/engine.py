@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from towline.errors import NotFound, SourceError
 from towline.sources.docker.origins import Container
-from towline.sources.docker.stream import Address, fetch
+from towline.sources.docker.stream import Address, Stream, fetch, open_stream
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -63,6 +63,14 @@ class Engine:
     async def inspect(self, container: str) -> Container:
         """One container; `NotFound` when it is gone."""
         return Container.parse(await self._call(lambda: self._ready.inspect_container(container)))
+
+    async def log(self, container: str, query: str, feed: Callable[[bytes], None]) -> Stream:
+        """Ask for a container's log, with times, and feed what comes."""
+        version = "{}.{}".format(*self.api)
+        about = f"stdout=1&stderr=1&timestamps=1&{query}"
+        return await open_stream(
+            self.address, f"/v{version}/containers/{container}/logs?{about}", feed
+        )
 
     async def control(self, container: str, what: str) -> None:
         """`start`, `stop` or `restart` a container; returns when the engine has done it."""

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from towline.errors import SourceError
 from towline.sources.docker.align import Aligner
@@ -49,15 +49,6 @@ class Place:
     offset: int
     mark: bytes
     seq: int
-
-
-class Gate(Protocol):
-    """Lets through the rows that are to be taken."""
-
-    aligned: bool
-
-    def feed(self, rows: list[bytes]) -> list[bytes]:
-        """Those of these rows."""
 
 
 class JsonLog:
@@ -164,7 +155,7 @@ class JsonLog:
         self._start(0, 0)
         return True
 
-    async def _pass(self, gate: Gate) -> bool:
+    async def _pass(self, gate: Aligner) -> bool:
         """Read until a gate has opened, which takes what stands behind; False at the end."""
         terminal = self._catch_up.position.terminal
         skip = self._opened[self._at].offset > 0

@@ -9,6 +9,7 @@ from typing import Any, Final
 from towline.record import Origin
 from towline.sources.docker.follow import Reading
 from towline.sources.docker.origins import Container
+from towline.sources.docker.usage import Usage
 from towline.sources.unsaved import Unsaved
 from towline.store.checkpoints import Checkpoint
 
@@ -32,8 +33,14 @@ class Known:
         self.wanted: bool | None = None
         self.unreadable = False
         self.last_at = 0
+        self.usage: Usage | None = None
         self.unsaved = Unsaved(reading.position.saved_seq)
         self._saved_at = 0.0
+
+    @property
+    def id(self) -> str:
+        """The container's id."""
+        return self.container.id
 
     @property
     def attached(self) -> bool:
@@ -75,7 +82,8 @@ class Known:
     def as_json(self, source: str) -> dict[str, Any]:
         """The shape that `GET /containers` serves."""
         container, origin, reading = self.container, self.origin, self.reading
-        return {
+        used = self.usage.as_json() if self.usage and container.running else {}
+        return used | {
             "id": container.id,
             "name": container.name,
             "origin": origin.name,

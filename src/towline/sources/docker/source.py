@@ -21,6 +21,7 @@ from towline.sources.docker.engine import Engine
 from towline.sources.docker.events import Heard, events
 from towline.sources.docker.known import Known
 from towline.sources.docker.stream import Address
+from towline.sources.docker.usage import Meter
 from towline.sources.docker.wake import Waker
 from towline.sources.docker.ways import Ways
 from towline.sources.own import own_container_ids
@@ -61,6 +62,7 @@ class DockerSource:
         self._around = around
         self._chronicle = Chronicle(self._tell)
         self._waker = Waker()
+        self._meter = Meter(config.stats)
         self._census = Census(
             name,
             Choice(config.include, config.exclude),
@@ -115,6 +117,7 @@ class DockerSource:
                     tasks.create_task(self._watch(heard, look), name="events"),
                     tasks.create_task(self._count(engine, look), name="census"),
                     tasks.create_task(self._listen(engine, look, lost), name="ping"),
+                    tasks.create_task(self._meter.run(engine, self._census.running), name="usage"),
                 ]
                 await lost.wait()
                 for task in (*watch, *(known.task for known in self._census if known.task)):
@@ -258,6 +261,7 @@ class DockerSource:
 
     def containers(self) -> list[dict[str, Any]]:
         """What is known, for the API."""
+        self._meter.ask()
         return self._census.as_json()
 
 
