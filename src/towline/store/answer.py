@@ -20,8 +20,9 @@ from towline.errors import Overloaded
 from towline.record import Record
 from towline.store.codec import BLOCK
 from towline.store.query import Bucket, Page, Query
-from towline.store.search import PAGE_BYTES, Found, Piece, Plan, Tally, count, find
+from towline.store.search import PAGE_BYTES, Found, Piece, Plan, find
 from towline.store.segment import Segment
+from towline.store.tally import Tally, count
 
 if TYPE_CHECKING:
     from towline.store.log import Store

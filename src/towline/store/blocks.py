@@ -13,7 +13,8 @@ from typing import Self
 import zstandard
 
 from towline.store import codec
-from towline.store.places import Place, places
+from towline.store.places import Place, places, words_at
+from towline.store.words import unpacked
 
 
 class Blocks:
@@ -58,6 +59,14 @@ class Blocks:
         if self._places:
             return sum(length for _, (_, length) in self._places.values())
         return os.fstat(self._file.fileno()).st_size
+
+    def words(self) -> bytes | None:
+        """The words of its messages, see `words`; None where they are not known."""
+        if self._suffix != ".zst" or not self._places:
+            return None
+        end = sum(stored for _, (stored, _) in self._places.values())
+        packed = words_at(self._file, end)
+        return unpacked(packed) if packed else None
 
     def holds(self, lengths: list[int]) -> bool:
         """Whether the blocks of the file are just that long."""

@@ -11,7 +11,8 @@ from typing import BinaryIO, Final, Protocol
 
 import zstandard
 
-from towline.store.places import Place, gzip_member, seek_table
+from towline.store.places import Place, gzip_member, seek_table, words_frame
+from towline.store.words import Words
 
 BLOCK: Final = 1 << 20
 """Bytes of NDJSON per compressed block; blocks are whole frames and can be read alone."""
@@ -122,12 +123,15 @@ def pack(path: Path, target: Path, compression: str) -> None:
     zstd = zstandard.ZstdCompressor(level=3, write_checksum=True)
     packed = zstd.compress if compression == "zstd" else gzip_member
     sizes: list[Place] = []
+    words = Words()
     with path.open("rb") as source, target.open("wb") as out:
         while block := source.read(BLOCK):
             if not block.endswith(b"\n"):
                 block += source.readline()
             sizes.append((out.write(packed(block)), len(block)))
+            if compression == "zstd":
+                words.add(block)
         if compression == "zstd":
-            out.write(seek_table(sizes))
+            out.write(words_frame(words.packed()) + seek_table(sizes))
         out.flush()
         os.fsync(out.fileno())

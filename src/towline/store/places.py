@@ -1,6 +1,7 @@
 """Where the blocks of a closed file lie, told by the file itself, so that each is read alone.
 
-zstd: a seek table in a last, skippable frame (facebook/zstd: contrib/seekable_format). gzip: a
+zstd: a seek table in a last, skippable frame (facebook/zstd: contrib/seekable_format), and before
+it another with the words of the messages. gzip: a
 subfield in each member's header (RFC 1952, 2.3.1.1) says how long the member and its text are.
 Ordinary tools read over both.
 """
@@ -16,6 +17,7 @@ Place = tuple[int, int]
 """The bytes of a block on disk, and of its text."""
 
 _SKIPPABLE: Final = 0x184D2A5E
+_WORDS: Final = 0x184D2A57
 _SEEKABLE: Final = 0x8F92EAB1
 _ENTRY: Final = struct.Struct("<II")
 _FOOTER: Final = struct.Struct("<IBI")
@@ -31,6 +33,21 @@ def seek_table(places: list[Place]) -> bytes:
     entries = b"".join(_ENTRY.pack(*place) for place in places)
     footer = _FOOTER.pack(len(places), 0, _SEEKABLE)
     return _ENTRY.pack(_SKIPPABLE, len(entries) + len(footer)) + entries + footer
+
+
+def words_frame(packed: bytes) -> bytes:
+    """The frame before it; nothing where no words are known."""
+    return _ENTRY.pack(_WORDS, len(packed)) + packed if packed else b""
+
+
+def words_at(file: BinaryIO, start: int) -> bytes:
+    """The words of a zstd file whose blocks end at `start`, still packed; empty without any."""
+    file.seek(start)
+    head = file.read(_ENTRY.size)
+    if len(head) < _ENTRY.size:
+        return b""
+    magic, size = _ENTRY.unpack(head)
+    return file.read(size) if magic == _WORDS else b""
 
 
 def gzip_member(block: bytes) -> bytes:
@@ -63,7 +80,9 @@ def _of_zstd(file: BinaryIO, size: int) -> list[Place] | None:
     file.seek(size - length - _ENTRY.size)
     table = file.read(length + _ENTRY.size)
     found = list(_ENTRY.iter_unpack(table[_ENTRY.size : -_FOOTER.size]))
-    if sum(stored for stored, _ in found) + len(table) != size:
+    end = sum(stored for stored, _ in found)
+    packed = words_at(file, end)
+    if end + len(words_frame(packed)) + len(table) != size:
         return None
     return found
 

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Final
-
-import msgspec
 
 from towline.pipeline.encode import Decoder, template_of
 from towline.pipeline.match import Verdict
 from towline.record import Record
 from towline.store.facts import ANY, Block, Facts, Kind
-from towline.store.needle import needle_of
-from towline.store.query import Bucket, Filter, Query
+from towline.store.needle import literals_of, needle_of
+from towline.store.query import Filter, Query
 from towline.store.segment import Segment
+from towline.store.words import words_of
 
 _log = logging.getLogger(__name__)
 PAGE_BYTES: Final = 16 << 20
@@ -39,6 +37,7 @@ class Plan:
         self.decode = decode
         self.wanted = Filter(query)
         self.needle = needle_of(query)
+        self.words = words_of(literals_of(query))
         self.edge = 1 << 62
         self.stopped = False
         self._verdicts: dict[Kind, Verdict] = {}
@@ -81,6 +80,10 @@ class Plan:
         kinds = held.kinds
         return kinds is None or any(self.verdict(kind) is not False for kind in kinds)
 
+    def may_say(self, words: bytes | None) -> bool:
+        """Whether a file with these words may hold a message with the texts asked for."""
+        return words is None or all(word in words for word in self.words)
+
     def whole(self, held: Facts | Block, first: int) -> bool:
         """Whether its kinds alone tell which of its records are asked for."""
         query = self.query
@@ -92,6 +95,10 @@ class Plan:
             and (query.until is None or held.newest < query.until)
             and all(isinstance(self.verdict(kind), bool) for kind in held.kinds)
         )
+
+    def all_of(self, held: Block) -> bool:
+        """Whether every kind of record in a block is asked for."""
+        return all(self.verdict(kind) is True for kind in held.kinds)
 
     def rows(self, text: bytes, block: Block | None) -> list[bytes]:
         """Rows of a block's text that may be asked for, in their order."""
@@ -192,16 +199,18 @@ def find(plan: Plan, piece: Piece, wanted: int, deadline: float) -> Found:
 
 
 def texts(
-    plan: Plan, piece: Piece, tally: Tally | None = None
+    plan: Plan, piece: Piece, told: Callable[[Block, int], bool] | None = None
 ) -> Iterator[tuple[Block | None, int, bytes]]:
     """Blocks worth reading, in order, each with the offset it begins at and its text.
 
-    What `tally` can count without reading is counted. Where a file does not tell its blocks,
+    What is `told` without reading is not read. Where a file does not tell its blocks,
     all of it is one. A file that cannot be read holds nothing, and that is said.
     """
     segment = piece.segment
     try:
         with segment.opened() as file:
+            if plan.words and not plan.may_say(file.words()):
+                return
             known = piece.known if file.plain else None
             blocks = segment.blocks(file, plan.decode) if known is None else known
             if blocks is None:
@@ -213,7 +222,7 @@ def texts(
             for block, first in reversed(chosen) if plan.query.newest_first else chosen:
                 if not plan.may_hold(block, first):
                     continue
-                if tally is None or not tally.add_held(plan, block, first):
+                if told is None or not told(block, first):
                     yield block, first, file.text(block.at, block.length)
     except FileNotFoundError:  # removed by retention
         return
@@ -228,67 +237,3 @@ def _firsts(first: int, blocks: list[Block]) -> list[int]:
     """An offset that each block begins at or after."""
     ends = accumulate((block.last + 1 for block in blocks[:-1]), max, initial=first)
     return list(ends)
-
-
-class _Timed(msgspec.Struct, gc=False):
-    """What a histogram needs of a row."""
-
-    timestamp: int
-    level: str
-
-
-_timed = msgspec.json.Decoder(_Timed).decode
-
-
-class Tally:
-    """A histogram being counted."""
-
-    def __init__(self, width_ms: int) -> None:
-        self.width = width_ms
-        self._counts: dict[int, Counter[str]] = {}
-
-    def add(self, timestamp: int, level: str, count: int = 1) -> None:
-        """Count records in."""
-        self._counts.setdefault(timestamp // self.width * self.width, Counter())[level] += count
-
-    def add_all(self, records: Iterable[Record]) -> None:
-        """Count records in."""
-        for record in records:
-            self.add(record.timestamp, record.level)
-
-    def add_held(self, plan: Plan, held: Facts | Block, first: int) -> bool:
-        """Count what a file or block holds without reading it, if that can be told."""
-        if held.oldest // self.width != held.newest // self.width or not plan.whole(held, first):
-            return False
-        for kind, count in (held.kinds or {}).items():
-            if plan.verdict(kind) is True:
-                self.add(held.oldest, kind.level, count)
-        return True
-
-    def join(self, other: Tally) -> None:
-        """Count all of another one in."""
-        for start, counts in other._counts.items():
-            self._counts.setdefault(start, Counter()).update(counts)
-
-    def buckets(self) -> list[Bucket]:
-        """The buckets that hold something, oldest first."""
-        return [Bucket(start, dict(self._counts[start])) for start in sorted(self._counts)]
-
-
-def count(plan: Plan, piece: Piece, width_ms: int, deadline: float) -> Tally | None:
-    """A tally of a piece; None when the time was up."""
-    tally = Tally(width_ms)
-    damaged = 0
-    for block, _, text in texts(plan, piece, tally):
-        for row in plan.rows(text, block):
-            try:
-                record = plan.decode(row)
-            except ValueError:
-                damaged += bool(row)
-                continue
-            if record.offset < plan.edge and plan.wanted(record):
-                tally.add(record.timestamp, record.level)
-        if plan.stopped or time.monotonic() > deadline:
-            return None
-    piece.segment.passed_over(damaged)
-    return tally
