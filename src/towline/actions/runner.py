@@ -94,8 +94,9 @@ class Runner:
 
     async def run(self, occasion: Occasion) -> bool:
         """Perform every action for an occasion; False when draining left something undone."""
-        done = await asyncio.gather(*(self._one(job, occasion) for job in self.jobs))
-        return all(done)
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(self._one(job, occasion)) for job in self.jobs]
+        return all(task.result() for task in running)
 
     async def _one(self, job: Job, occasion: Occasion) -> bool:
         began, attempt = self._clock(), 0

@@ -65,7 +65,8 @@ class Alert:
         self._running: set[asyncio.Task[None]] = set()
         self._reader: Reader | None = None
         self._seen = 0
-        self._ending = asyncio.Event()
+        self._is_ending = False
+        self._stirred = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         return self
@@ -99,19 +100,20 @@ class Alert:
     def drain(self) -> None:
         """Look at what the store holds now, begin no more tries of actions, and return."""
         self.runner.drain()
-        self._ending.set()
+        self._is_ending = True
+        self._stirred.set()
 
     async def run(self) -> None:
         """Until cancelled or drained."""
         self.health.up()
         if not self.settings.enabled:
             self._bookmark.remove()  # what happens meanwhile is no alarm later
-            await self._ending.wait()
+            await self._stirred.wait()
             return
         self._reader = reader = self._store.reader(self._begin())
         self._seen = reader.offset
         async with asyncio.TaskGroup() as tasks:
-            while await self._read(reader, tasks) or not self._ending.is_set():
+            while await self._read(reader, tasks) or not self._is_ending:
                 if reader.offset == self._store.next_offset:
                     await self._idle(reader)
 
@@ -163,7 +165,7 @@ class Alert:
     async def _act(self, change: Change, record: Record | None) -> None:
         lines: list[Record] = []
         if record is not None and self.settings.with_lines:
-            if not self._ending.is_set():
+            if not self._is_ending:
                 await self._sleep(SETTLE)
             lines = await last_lines(self._store, record, self.settings.with_lines)
         found = occasion(self.name, self._device, change, record, lines)
@@ -175,6 +177,7 @@ class Alert:
         if task.cancelled() or task.exception() is not None:
             self._bookmark.held = True
         self._keep()
+        self._stirred.set()
 
     def _keep(self, *, last: bool = False) -> None:
         """Keep how far it got, unless an action is under way or was left undone."""
@@ -183,15 +186,23 @@ class Alert:
             self._bookmark.keep(self._seen, fired, windows, last=last)
 
     async def _idle(self, reader: Reader) -> None:
-        """Wait for a record, for the end of a pause, or to be drained."""
-        waits = [asyncio.ensure_future(reader.wait()), asyncio.ensure_future(self._ending.wait())]
-        due, patience = self._watch.windows.due(), self._bookmark.patience()
-        pauses = [] if due is None else [max(0.0, due / 1000 - self._now())]
-        pauses += [] if patience is None else [patience]
-        waits += [asyncio.ensure_future(self._sleep(pause)) for pause in pauses]
+        """Wait for a record, for the end of a pause, or to be stirred."""
+        waits = [reader.wait(), self._stirred.wait(), *map(self._sleep, self._pauses())]
+        tasks = [asyncio.ensure_future(each) for each in waits]
         try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for each in waits:
-                each.cancel()
-            await asyncio.gather(*waits, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        self._stirred.clear()
+
+    def _pauses(self) -> list[float]:
+        """Seconds until something is to be done though no record comes."""
+        found = []
+        if (due := self._watch.windows.due()) is not None:
+            found.append(max(0.0, due / 1000 - self._now()))
+        patience = self._bookmark.patience()
+        if patience is not None and not self._running:  # else the end of what runs stirs
+            found.append(patience)
+        return found

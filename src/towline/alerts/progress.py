@@ -92,9 +92,10 @@ class Bookmark:
         return max(0.0, self._kept_at + LEAST - self._now()) if self._waits else None
 
     def is_due(self, offset: int) -> bool:
-        """Whether it is time to keep a place that has moved."""
-        pause = LEAST if self._waits else EVERY
-        return offset != self._kept_offset and not 0 <= self._now() - self._kept_at < pause
+        """Whether it is time to keep a place that has moved, or could not be kept earlier."""
+        if not self._waits and offset == self._kept_offset:
+            return False
+        return not 0 <= self._now() - self._kept_at < (LEAST if self._waits else EVERY)
 
     def keep(
         self, offset: int, last_fired: int | None, windows: Windows, *, last: bool = False

@@ -362,3 +362,32 @@ async def test_no_place_is_kept_while_an_action_is_under_way(kept: Rig) -> None:
         kept.deed.gate.set()
         await settle()
         assert file.read_bytes() != begun
+
+
+async def test_while_an_action_hangs_nothing_turns_in_circles(kept: Rig) -> None:
+    async with kept.running(cooldown="off", resolve="10s"):
+        kept.say("1")
+        await settle()
+        kept.deed.gate = asyncio.Event()
+        kept.say("2")
+        await settle()
+        await kept.clock.pass_(5)
+        assert min(kept.clock.slept) > 0
+        await kept.clock.pass_(20)
+        kept.deed.gate.set()
+        await settle()
+        await kept.clock.pass_(1)
+        file = json.loads((kept.store.path / "alerts" / "one.json").read_bytes())
+        assert file["offset"] == kept.store.next_offset
+
+
+async def test_a_fault_of_an_action_ends_what_runs_beside_it(rig: Rig) -> None:
+    rig.deed.trouble = lambda: ZeroDivisionError("a fault of ours")
+
+    async def crash() -> None:
+        async with rig.running(cooldown="off"):
+            rig.say("1")
+            await settle()
+
+    with pytest.raises(ExceptionGroup):
+        await crash()
