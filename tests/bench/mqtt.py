@@ -19,9 +19,9 @@ from paho.mqtt.enums import CallbackAPIVersion
 from tests.contract.backends import broker_settings, connected
 from tests.integration.mqtt_rig import append, delivering
 from tests.real.broker import Broker
+from towline.backends.mqtt import Packing
 from towline.broker.connection import Connection
 from towline.broker.packets import packet_end
-from towline.config.batching import Batching
 
 PAYLOAD = b"x" * 361
 TOPIC = "towline/pi/logs/1/web/info"
@@ -53,7 +53,7 @@ async def singles(connection: Connection, qos: int, count: int = 30_000) -> tupl
 
 
 async def delivered(
-    folder: Path, connection: Connection, batch: Batching | None, count: int = 60_000
+    folder: Path, connection: Connection, batch: Packing | None, count: int = 60_000
 ) -> tuple[float, float]:
     async with delivering(folder, connection, batch=batch) as (store, delivery):
         store.resize(count + 1)
@@ -139,7 +139,7 @@ async def main() -> None:
         async with connected(broker_settings(broker.url)) as connection:
             for text, batch in (
                 ("single", None),
-                ("batches of 50", Batching(max_age=1, max_records=50)),
+                ("batches of 50", Packing(max_age=1, max_records=50, compression="none")),
             ):
                 speed = await delivered(Path(name) / text, connection, batch)
                 row(f"encode, store in memory, delivery, {text}, QoS 1", *speed)

@@ -23,9 +23,8 @@ from tests.real.syslog import Syslog, Trust
 from tests.real.until import auntil, until
 from towline.backends.balena import KIND, BalenaBackend
 from towline.backends.log_stream import Timing
-from towline.backends.mqtt import DEFAULT_TOPIC, MqttBackend, MqttSettings
+from towline.backends.mqtt import DEFAULT_TOPIC, MqttBackend, MqttSettings, Packing
 from towline.broker.connection import Connection
-from towline.config.batching import Batching
 from towline.config.brokers import Broker as BrokerSettings
 from towline.config.kinds import Surroundings
 from towline.config.settings import Device, Secret
@@ -125,7 +124,7 @@ class MqttDestination:
 
     once = False
 
-    def __init__(self, broker: Broker, connection: Connection, batch: Batching | None) -> None:
+    def __init__(self, broker: Broker, connection: Connection, batch: Packing | None) -> None:
         self._broker = broker
         self._connection = connection
         self.backend: Backend = MqttBackend(mqtt_settings(batch=batch), connection)
@@ -155,7 +154,7 @@ class MqttDestination:
 Opener = Callable[[Path], AbstractAsyncContextManager[Destination]]
 
 
-def _mqtt(batch: Batching | None) -> Opener:
+def _mqtt(batch: Packing | None) -> Opener:
     @asynccontextmanager
     async def opened(folder: Path) -> AsyncIterator[Destination]:
         with Broker(folder / "broker") as broker:
@@ -282,7 +281,7 @@ async def _balena(folder: Path) -> AsyncIterator[Destination]:
 
 BACKENDS: dict[str, Opener] = {
     "mqtt": _mqtt(None),
-    "mqtt-batched": _mqtt(Batching(max_age=1.0, max_records=50)),
+    "mqtt-batched": _mqtt(Packing(max_age=1.0, max_records=50, compression="none")),
     "loki": _http("loki", Loki),
     "elasticsearch": _http("elasticsearch", Elasticsearch),
     "otlp": _http("otlp", Collector, once=False),

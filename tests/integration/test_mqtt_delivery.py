@@ -12,7 +12,7 @@ from tests.contract.backends import broker_settings, connected, rows
 from tests.integration.mqtt_rig import append, delivering
 from tests.real.broker import Broker
 from tests.real.until import auntil
-from towline.config.batching import Batching
+from towline.backends.mqtt import Packing
 from towline.record import Origin, OriginType
 from towline.status import State
 
@@ -49,9 +49,9 @@ async def test_what_was_logged_while_the_broker_was_down_arrives_when_it_comes(
             assert delivery.health.state == State.UP
 
 
-@pytest.mark.parametrize("batch", [None, Batching(max_age=0.1, max_records=50)])
+@pytest.mark.parametrize("batch", [None, Packing(max_age=0.1, max_records=50, compression="none")])
 async def test_a_broker_killed_under_load_and_started_again_misses_nothing(
-    tmp_path: Path, batch: Batching | None
+    tmp_path: Path, batch: Packing | None
 ) -> None:
     total, kills = 12_000, 3
     seen: list[str] = []
@@ -104,7 +104,9 @@ async def test_records_of_a_topic_go_together_in_batches(tmp_path: Path) -> None
     with Broker(tmp_path / "broker") as broker, broker.listen("towline/pi/logs/#") as listener:
         async with (
             connected(broker_settings(broker.url)) as connection,
-            delivering(tmp_path, connection, batch=Batching(max_age=0.2, max_records=50)) as (
+            delivering(
+                tmp_path, connection, batch=Packing(max_age=0.2, max_records=50, compression="none")
+            ) as (
                 store,
                 _,
             ),
@@ -151,10 +153,10 @@ LIMITS = [
 ]
 
 
-@pytest.mark.parametrize("batch", [None, Batching(max_age=0.1, max_records=5)])
+@pytest.mark.parametrize("batch", [None, Packing(max_age=0.1, max_records=5, compression="none")])
 @pytest.mark.parametrize(("version", "option"), LIMITS)
 async def test_a_message_over_the_brokers_limit_is_set_aside_and_the_others_flow(
-    tmp_path: Path, version: str, option: str, batch: Batching | None
+    tmp_path: Path, version: str, option: str, batch: Packing | None
 ) -> None:
     with (
         Broker(tmp_path / "broker", options=[option]) as broker,

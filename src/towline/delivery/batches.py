@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Hashable
 
 from towline.delivery.policy import Policy
 from towline.delivery.router import Router
@@ -28,6 +29,7 @@ class Batches:
         self._bytes = 0
         self._since = 0.0
         self._missed = 0
+        self._groups: Counter[Hashable] = Counter()
 
     def __len__(self) -> int:
         return len(self._held)
@@ -48,6 +50,8 @@ class Batches:
             self._since = self._clock()
         self._held += wanted
         self._bytes += _size(wanted)
+        if self._policy.group:
+            self._groups.update(map(self._policy.group, wanted))
         return bool(records)
 
     def missed(self) -> int:
@@ -58,7 +62,10 @@ class Batches:
     def patience(self) -> float:
         """Seconds that the records held may still wait for company; 0 when they are due."""
         policy = self._policy
-        if len(self._held) >= policy.enough or self._bytes >= policy.max_bytes:
+        fullest = max(self._groups.values(), default=0) if policy.group else len(self._held)
+        if fullest >= policy.enough or self._bytes >= policy.max_bytes:
+            return 0.0
+        if len(self._held) >= policy.max_records:
             return 0.0
         return max(0.0, policy.max_age - (self._clock() - self._since))
 
@@ -75,6 +82,8 @@ class Batches:
         """The first batch needs no longer be held."""
         del self._held[: len(batch)]
         self._bytes -= _size(batch)
+        if self._policy.group:
+            self._groups = Counter(map(self._policy.group, self._held))
 
 
 def _size(records: list[Record]) -> int:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
+
+from towline.record import Record
 
 
 @runtime_checkable
@@ -12,6 +15,14 @@ class Batched(Protocol):
 
     max_records: int
     max_age: float
+
+
+@runtime_checkable
+class Grouped(Protocol):
+    """A backend whose records travel in groups: each group has batches of its own."""
+
+    def group(self, record: Record) -> Hashable:
+        """What names the group of a record."""
 
 
 @runtime_checkable
@@ -26,7 +37,8 @@ class Awaited(Protocol):
 class Policy:
     """A batch is due with `enough` records, with `max_bytes`, or at `max_age` of its first record.
 
-    Where a backend is behind, up to `max_records` go at once.
+    With `group` it is due with `enough` records of one group. Where a backend is behind, up to
+    `max_records` go at once.
     """
 
     enough: int = 1
@@ -35,6 +47,7 @@ class Policy:
     max_age: float = 0.0
     first_delay: float = 0.5
     longest_delay: float = 30.0
+    group: Callable[[Record], Hashable] | None = None
 
     def of(self, backend: object) -> Policy:
         """The same, with what the backend wishes."""
@@ -45,6 +58,7 @@ class Policy:
             enough=backend.max_records,
             max_records=max(self.max_records, backend.max_records),
             max_age=backend.max_age,
+            group=backend.group if isinstance(backend, Grouped) else None,
         )
 
     def delay(self, attempt: int, chance: float) -> float:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,9 +9,8 @@ from typing import Any
 import pytest
 import voluptuous as vol
 
-from towline.backends.mqtt import DEFAULT_TOPIC, KIND, MqttBackend, MqttSettings
+from towline.backends.mqtt import DEFAULT_TOPIC, KIND, MqttBackend, MqttSettings, Packing
 from towline.broker.window import Message
-from towline.config.batching import Batching
 from towline.config.kinds import Surroundings
 from towline.config.settings import Device
 from towline.errors import DeliveryError, Rejected
@@ -55,7 +55,7 @@ def test_what_is_not_written_has_the_documented_default() -> None:
     assert settings() == MqttSettings(
         broker="home", topic=DEFAULT_TOPIC, qos=1, retain=False, batch=None
     )
-    assert settings(batch={}).batch == Batching(max_age=1.0, max_records=50)
+    assert settings(batch={}).batch == Packing(max_age=1.0, max_records=50, compression="none")
 
 
 @pytest.mark.parametrize(
@@ -144,3 +144,21 @@ async def test_a_refused_message_of_several_records_leaves_it_open_which_one() -
 def test_the_documentation_names_the_default_topic() -> None:
     page = Path(__file__).parents[3] / "docs" / "mqtt.md"
     assert DEFAULT_TOPIC in page.read_text()
+
+
+async def test_with_gzip_a_message_is_the_same_batch_made_smaller() -> None:
+    plain, small = Publisher(), Publisher()
+    records = [record(f"line {number}") for number in range(200)]
+    await backend(plain, batch={}).send(records)
+    await backend(small, batch={"compression": "gzip"}).send(records)
+    ((expected, _, _),), ((found, _, _),) = plain.sent, small.sent
+    assert [(topic, gzip.decompress(payload)) for topic, payload in found] == expected
+    assert sum(len(payload) for _, payload in found) < sum(len(p) for _, p in expected) / 2
+
+
+async def test_a_large_amount_is_compressed_beside_the_loop() -> None:
+    publisher = Publisher()
+    records = [record(f"{number}" * 1000) for number in range(100)]
+    await backend(publisher, batch={"compression": "gzip"}).send(records)
+    ((found, _, _),) = publisher.sent
+    assert sum(json.loads(gzip.decompress(payload))["count"] for _, payload in found) == 100

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Self
 
 from towline.errors import DeliveryError
@@ -79,6 +79,13 @@ class Patient(Destination):
 
     max_records = 5
     max_age = 1.0
+
+
+class Grouping(Patient):
+    """A backend whose records travel by service."""
+
+    def group(self, record: Record) -> Hashable:
+        return record.origin.service
 
 
 def append(store: Store, *texts: str, origin: Origin = WEB, level: str = "info") -> list[Record]:

@@ -7,7 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.delivery.rig import API, Destination, Patient, Time, append, numbered, settle
+from tests.unit.delivery.rig import (
+    API,
+    Destination,
+    Grouping,
+    Patient,
+    Time,
+    append,
+    numbered,
+    settle,
+)
 from tests.unit.store.rig import until
 from towline.config.settings import Match, Route
 from towline.config.settings import Store as StoreSettings
@@ -259,6 +268,25 @@ async def test_a_full_batch_waits_for_nothing(rig: Rig) -> None:
     append(rig.store, *numbered(5))
     await settle()
     assert rig.backend.batches == [numbered(5)]
+
+
+async def test_where_records_travel_in_groups_a_full_group_waits_for_nothing(
+    rig: Rig, time: Time
+) -> None:
+    rig.backend = Grouping()
+    await rig.start()
+    append(rig.store, *numbered(4))
+    append(rig.store, *numbered(4, 4), origin=API)
+    await settle()
+    assert rig.backend.batches == []
+    append(rig.store, "full", origin=API)
+    await settle()
+    assert rig.backend.batches == [[*numbered(8), "full"]]
+    append(rig.store, "late")
+    await settle()
+    assert len(rig.backend.batches) == 1
+    await time.pass_(1.0)
+    assert rig.backend.batches[1:] == [["late"]]
 
 
 async def test_no_batch_exceeds_its_bytes_but_a_record_larger_than_that_goes_alone(
