@@ -49,7 +49,7 @@ def started(folder: Path, engine: Engine) -> Process:
     process = run(folder, engine)
     (folder / "towline.yaml").write_text(CONFIG)
     process.start()
-    until(lambda: asked(process, "ready") is not None, 30)
+    until(lambda: asked(process, "health") is not None, 30)
     return process
 
 
@@ -154,3 +154,18 @@ def test_a_sync_that_fails_is_not_trusted_and_costs_no_line(
     finally:
         process.stop()
     assert numbers(tmp_path) == list(range(1, LINES + 1))
+
+
+def test_a_disk_that_is_read_only_leaves_memory_and_the_api(
+    tmp_path: Path, disk: Path, engine: Engine, containers: Containers
+) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    process = started(tmp_path, engine)
+    try:
+        containers.run(SCRIPT, name="plain")
+        until(lambda: newest(process) == LINES, 60, pause=0.1)
+        assert store(process)["state"] == "degraded"
+        assert "read-only" in store(process)["reason"]
+    finally:
+        process.stop()
+    assert process.exit_code == 0

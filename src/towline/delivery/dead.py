@@ -6,11 +6,13 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from heapq import nsmallest
 from pathlib import Path
 from typing import Final
 
-from towline.record import Batch
+from towline.pipeline.encode import Decoder
+from towline.record import Batch, Record
 
 MOST_BYTES: Final = 10_000_000
 _RECORD: Final = b',"record":'
@@ -78,8 +80,13 @@ class DeadLetters:
         return found[:limit], record_id(found[limit - 1]) if len(found) > limit else None
 
     def begin_again(self) -> int:
-        """Put all of them where `again` finds them; return how many that are. Blocking."""
+        """Put all of them where `again` finds them; return how many that are. Blocking.
+
+        None, where an earlier lot is still on its way: what is refused of that is not tried twice.
+        """
         count = self.count
+        if self.waiting or not count:
+            return 0
         with self._again.open("ab") as file:
             file.writelines(row + b"\n" for row in self._rows())
         for path in (self._older, self.path):
@@ -87,10 +94,11 @@ class DeadLetters:
         self._count, self.waiting = 0, self._again.stat().st_size > 0
         return count
 
-    def again(self) -> Iterator[bytes]:
-        """The records that are to be sent again, as JSON."""
+    def again(self, decode: Decoder) -> Iterator[Record]:
+        """The records that are to be sent again; what a crash has damaged is none."""
         for row in _lines(self._again):
-            yield row[row.index(_RECORD) + len(_RECORD) : -1]
+            with suppress(ValueError):
+                yield decode(row[row.index(_RECORD) + len(_RECORD) : -1])
 
     def end_again(self) -> None:
         """All of them have been sent, or set aside anew."""

@@ -15,9 +15,10 @@ from towline.delivery.batches import Batches
 from towline.delivery.bell import Bell
 from towline.delivery.dead import DeadLetters
 from towline.delivery.missed import Missed
+from towline.delivery.outcome import Outcome
 from towline.delivery.policy import Awaited, Policy
 from towline.delivery.router import Router
-from towline.errors import Rejected, Retryable
+from towline.errors import Rejected, Retryable, StoreError
 from towline.ports import Backend
 from towline.record import Batch
 from towline.status import Health
@@ -78,14 +79,7 @@ class Delivery:
         self._away = Trouble(
             _log, "cannot deliver", "delivers again", extra=self._about, clock=clock
         )
-        self._poison = Trouble(
-            _log,
-            "records set aside: the backend will never take them",
-            "records taken again",
-            extra=self._about,
-            level=logging.ERROR,
-            clock=clock,
-        )
+        self._outcome = Outcome(self.health, dead, self._about, clock)
 
     async def __aenter__(self) -> Self:
         await self.backend.__aenter__()
@@ -147,9 +141,12 @@ class Delivery:
     def revive(self) -> int:
         """Send again what was set aside; return how many records that are. Blocking for a moment.
 
-        What is refused again is set aside anew.
+        What is refused again is set aside anew. `StoreError` when the disk refuses.
         """
-        count = self.dead.begin_again()
+        try:
+            count = self.dead.begin_again()
+        except OSError as exc:
+            raise StoreError(f"records set aside cannot be read: {exc.strerror}") from exc
         self._bell.ring()
         return count
 
@@ -185,7 +182,7 @@ class Delivery:
                 self._commit(batches.reader.offset)
 
     async def _revive(self) -> None:
-        records = map(self._store.decode, self.dead.again())
+        records = self.dead.again(self._store.decode)
         while batch := list(islice(records, self._policy.max_records)):
             await self._deliver(batch, aside=True)
         self.dead.end_again()
@@ -243,7 +240,7 @@ class Delivery:
         except Rejected as exc:
             await self._narrow(batch, exc, aside=aside)
         else:
-            self._arrived(batch)
+            self._outcome.arrived(batch)
             self.health.up()
         if not aside:
             self._commit(batch[-1].offset + 1)
@@ -285,25 +282,13 @@ class Delivery:
             await self._deliver(batch[middle:], aside=aside)
             return
         poison = set(exc.positions or (0,))
-        self._arrived([record for at, record in enumerate(batch) if at not in poison])
-        self._set_aside([record for at, record in enumerate(batch) if at in poison], str(exc))
+        self._outcome.arrived([record for at, record in enumerate(batch) if at not in poison])
+        self._outcome.set_aside(
+            [record for at, record in enumerate(batch) if at in poison], str(exc)
+        )
         self._away.over()
         self.health.up()
         self.health.last_error = str(exc)
-
-    def _arrived(self, batch: Batch) -> None:
-        self.health.counters["sent"] += len(batch)
-        self.health.counters["bytes"] += sum(len(record.json) for record in batch)
-
-    def _set_aside(self, records: Batch, reason: str) -> None:
-        self.health.counters["rejected"] += len(records)
-        self._poison.happened(reason)
-        try:
-            if gone := self.dead.add(records, reason):
-                self.health.counters["discarded"] += gone
-        except OSError as exc:
-            self.health.counters["discarded"] += len(records)
-            self._poison.happened(f"nor can they be kept: {exc.strerror}")
 
     def _committed(self) -> int:
         found = self._store.cursors.get(self.name)

@@ -9,6 +9,12 @@ from pathlib import Path
 from towline.errors import StoreError
 
 
+def is_read_only(folder: Path) -> bool:
+    """Whether the disk of a folder takes no writes: so a worn memory card ends."""
+    there = next((path for path in (folder, *folder.absolute().parents) if path.exists()), None)
+    return there is not None and bool(os.statvfs(there).f_flag & os.ST_RDONLY)
+
+
 def take(folder: Path) -> int:
     """Make the folder and hold it alone, until the descriptor is closed."""
     try:

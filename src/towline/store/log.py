@@ -25,7 +25,7 @@ from towline.store.checkpoints import Checkpoints
 from towline.store.cursors import Cursors
 from towline.store.files import Files
 from towline.store.labels import Labels
-from towline.store.lock import take
+from towline.store.lock import is_read_only, take
 from towline.store.query import Bucket, Page, Query
 from towline.store.reader import Reader
 from towline.store.recover import recover
@@ -67,6 +67,8 @@ class Store:
 
     async def __aenter__(self) -> Self:
         """Take the folder, recover what an earlier run left; `StoreError` when it is not ours."""
+        read_only = self._persist and is_read_only(self.path)
+        self._persist = self._persist and not read_only
         try:
             self._recover()
         except OSError as exc:
@@ -81,7 +83,11 @@ class Store:
         self.started = max(newest + 1, int(self._clock() * 1000) << 20)
         self.writing.begin(self.started, self.account)
         self.remember()
-        self.health.up()
+        if read_only:
+            _log.error("the disk is read-only: records are in memory alone")
+            self.health.degraded("the disk is read-only: records are in memory alone")
+        else:
+            self.health.up()
         return self
 
     def _recover(self) -> None:

@@ -24,6 +24,9 @@ PIECE: Final = 128
 RETRY: Final = 1.0
 """Seconds between attempts to write to a disk that refuses."""
 
+MEND: Final = 10.0
+"""Seconds between two times that sources are sent back, where a disk comes and goes."""
+
 PROBE: Final = 16_384
 """Bytes that a disk must take before sources are sent back to read again what it refused."""
 
@@ -49,6 +52,7 @@ class Writing:
         self._health = health
         self._monotonic = monotonic
         self._refused_at = -RETRY
+        self._mended_at = -MEND
 
     def begin(self, offset: int, account: Account) -> None:
         """A run begins at an offset."""
@@ -167,12 +171,12 @@ class Writing:
             self._forget(reached, self.written, again, count - again.total())
 
     def mend(self) -> bool:
-        """Close the hole if the disk takes writes again.
+        """Close the hole, if the disk takes writes again.
 
         What memory holds and no source reads again is written. The rest is left out: from now on
         the files have of each container all that its source has to go on from.
         """
-        if not self.hole or not self._takes_writes():
+        if self._monotonic() - self._mended_at < MEND or not self._takes_writes():
             return False
         ring, taken = self.ring, self.account.taken
         held = ring.slice(self.written, ring.next - self.written)
@@ -189,6 +193,7 @@ class Writing:
             taken.add(record.offset, record.offset + 1, 1)
         taken.begin(ring.next)
         self.written, self.hole = ring.next, False
+        self._mended_at = self._monotonic()
         self._count_again()
         self._well()
         return True

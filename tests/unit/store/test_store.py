@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.store.rig import WEB, messages, opened, until
+from tests.unit.store.rig import WEB, everything, messages, numbered, opened, until
 from towline.config.settings import Match
 from towline.config.settings import Store as StoreSettings
 from towline.errors import StoreError
@@ -150,10 +150,15 @@ def read_only(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", folder], check=True)
 
 
-async def test_a_read_only_folder_is_refused_with_its_reason(read_only: Path) -> None:
-    with pytest.raises(StoreError, match="Read-only file system"):
-        async with opened(read_only):
-            pass
+async def test_on_a_read_only_disk_records_are_in_memory_alone(read_only: Path) -> None:
+    async with opened(read_only) as rig:
+        rig.add(3)
+        assert await everything(rig) == numbered(3)
+        assert str(rig.store.health.state) == "degraded"
+        assert "read-only" in rig.store.health.reason
+        assert not rig.store.persistent
+        await rig.store.sync()
+    assert list(read_only.iterdir()) == []
 
 
 async def test_a_failed_start_tells_the_folder_and_the_reason(tmp_path: Path) -> None:
