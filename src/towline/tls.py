@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import ssl
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from towline.config.tls import Tls
+
+_log = logging.getLogger(__name__)
 
 _PEM: Final = "-----BEGIN"
 _LARGEST: Final = 1024 * 1024
@@ -54,6 +57,7 @@ class Credentials:
         except ssl.SSLError:
             raise OSError("tls.ca holds no certificate in PEM form") from None
         if not settings.verify:
+            _log.warning("whoever answers is trusted: tls.verify is false")
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         if settings.cert:

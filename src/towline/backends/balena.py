@@ -3,49 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import re
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Final, Self
-
-import voluptuous as vol
+from typing import Final, Self
 
 from towline.backends.log_stream import LogStream, Pace, Refusal, Timing, line, open_stream
-from towline.backends.stream import Window
-from towline.config import fields
-from towline.config.faults import expected
-from towline.config.http import address, exposure
+from towline.backends.stream import REPEATED, Window
+from towline.config.balena import BALENA, BalenaSettings, balena
+from towline.config.http import exposure
 from towline.config.kinds import Kind
-from towline.config.settings import Secret
-from towline.config.shapes import SECRET_NAME, shaped, words
-from towline.config.tls import TLS, Tls, tls_doubts
+from towline.config.tls import tls_doubts
 from towline.errors import Retryable
 from towline.record import Batch
 from towline.tls import Credentials
 
-_log = logging.getLogger(__name__)
-
 _NOT_AUTHORISED: Final = 401
-_UUID: Final = r"[0-9a-fA-F]{4,64}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BalenaSettings:
-    """What a backend of type `balena` says."""
-
-    url: str
-    uuid: str
-    key: Secret
-    tls: Tls
-
-
-REPEATED: Final = 2.0
-"""Seconds of lines that are sent again when a connection breaks; after a refusal it is `doubt`."""
-
-REPEATED_BYTES: Final = 256 * 1024
 
 
 class BalenaBackend:
@@ -68,15 +41,13 @@ class BalenaBackend:
         self._timing = timing or Timing()
         self._grace = self._timing.grace
         self._sleep = sleep
-        self._window = Window(self._timing.doubt, REPEATED_BYTES)
+        self._window = Window(self._timing.doubt)
         self._stream: LogStream | None = None
         self._pace = Pace(self._timing)
         self._idle: asyncio.TimerHandle | None = None
         self._ending: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        if self._credentials and not self._settings.tls.verify:
-            _log.warning("any server is trusted: tls.verify is false", extra={"url": self._url})
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -91,7 +62,7 @@ class BalenaBackend:
         started = time.monotonic()
         try:
             stream = await self._trusted()
-            for chunk in self._chunks([*self._window.again, *lines]):
+            for chunk in self._pace.chunks([*self._window.again, *lines]):
                 await self._sleep(self._pace.wait(len(chunk), time.monotonic()))
                 async with asyncio.timeout(self._timing.patience):
                     await stream.write(b"".join(chunk))
@@ -101,8 +72,7 @@ class BalenaBackend:
         except Retryable as exc:
             self._lose(started, exc)
             raise
-        for each in lines:
-            self._window.sent(each, time.monotonic())
+        self._window.sent(lines, time.monotonic())
         self._wait_for_more(self._timing.idle)
 
     async def _trusted(self) -> LogStream:
@@ -120,10 +90,6 @@ class BalenaBackend:
         await self._stream.stand(self._stream.opened + self._grace - time.monotonic())
         self._grace = self._timing.grace
         return self._stream
-
-    def _chunks(self, lines: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
-        size = self._timing.lines
-        return (lines[first : first + size] for first in range(0, len(lines), size))
 
     def _lose(self, moment: float, why: Retryable) -> None:
         """Give the stream up; what was sent shortly before a moment is sent again."""
@@ -164,25 +130,9 @@ class BalenaBackend:
             self._window.arrived()
 
 
-@shaped(words(f"{_UUID}|{SECRET_NAME}"))
-def _uuid(given: Any) -> str:
-    """A device's id at balena."""
-    found = fields.text(given)
-    if not re.fullmatch(_UUID, found):
-        raise expected("a device's UUID: hexadecimal digits", "what is there")
-    return found
-
-
 KIND: Final = Kind(
-    schema=fields.mapping(
-        {
-            vol.Optional("url", default="https://api.balena-cloud.com"): address,
-            vol.Required("uuid"): _uuid,
-            vol.Required("key"): fields.secret,
-            vol.Optional("tls", default=dict): TLS,
-        }
-    ),
-    config=BalenaSettings,
+    schema=BALENA,
+    config=balena,
     open=lambda name, config, around: BalenaBackend(config, around.folder),
     doubts=lambda config: [*tls_doubts(config.tls), *exposure(config.url, config.key)],
 )

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import gzip
-import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     import aiohttp
 
 T = TypeVar("T")
-_log = logging.getLogger(__name__)
 
 LARGEST_ANSWER: Final = 4 * 1024 * 1024
 LONGEST_WAIT: Final = 3600.0
@@ -130,8 +128,6 @@ class Endpoint:
     async def __aenter__(self) -> Self:
         import aiohttp  # costs 25 MB, which only those pay who use it
 
-        if self.secured and not self._settings.tls.verify:
-            _log.warning("any server is trusted: tls.verify is false", extra=self._about)
         self._session = aiohttp.ClientSession(
             headers=self._headers,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -188,10 +184,6 @@ class Endpoint:
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return _STRANGE.sub(" ", text).strip()[:_QUOTED]
-
-    @property
-    def _about(self) -> dict[str, object]:
-        return {"url": self._settings.url}
 
 
 def _headers(settings: Http) -> dict[str, str]:

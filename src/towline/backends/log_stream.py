@@ -6,8 +6,11 @@ balena-supervisor (src/logging/balena-backend.ts).
 
 from __future__ import annotations
 
+import asyncio
 import time
 import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -81,11 +84,16 @@ class Timing:
 
 
 class Pace:
-    """Tells each chunk of lines when it may go."""
+    """Cuts lines into chunks, and tells each when it may go."""
 
     def __init__(self, timing: Timing) -> None:
+        self._lines = timing.lines
         self._of_a_line = timing.every / timing.lines
         self._due = float("-inf")
+
+    def chunks(self, lines: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+        """All lines, in order."""
+        return (lines[at : at + self._lines] for at in range(0, len(lines), self._lines))
 
     def wait(self, count: int, now: float) -> float:
         """Seconds until so many lines may go, which are then taken for gone."""
@@ -141,17 +149,22 @@ class LogStream:
     async def stand(self, seconds: float) -> None:
         """Let the server speak against it for so long."""
         if seconds > 0:
-            await self._pipe.news(seconds)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._pipe.news()
         self.check()
 
     async def end(self, seconds: float) -> None:
         """End the request and wait for the answer; `Refusal` unless it has taken all."""
         try:
             self.check()
-            await self._send(h11.Data(data=self._gzip.flush()))
-            await self._send(h11.EndOfMessage())
-            await self._pipe.news(seconds)
+            async with asyncio.timeout(seconds):
+                await self._send(h11.Data(data=self._gzip.flush()))
+                await self._send(h11.EndOfMessage())
+                await self._pipe.news()
             self.check(done=True)
+        except TimeoutError:
+            raise Retryable("no answer") from None
         finally:
             await self._pipe.close()
 
@@ -193,5 +206,9 @@ async def open_stream(url: str, key: str, credentials: Credentials | None) -> Lo
     parts = urlsplit(url)
     pipe = await connect(parts.hostname or "", parts.port or _PORTS[parts.scheme], credentials)
     stream = LogStream(pipe)
-    await stream.begin(url, key)
+    try:
+        await stream.begin(url, key)
+    except BaseException:
+        stream.abort()
+        raise
     return stream

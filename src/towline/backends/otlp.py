@@ -11,6 +11,7 @@ import msgspec
 
 from towline.backends.details import Details, value
 from towline.backends.http import Answer, HttpBackend, Request
+from towline.backends.otlp_values import attributes
 from towline.config import fields
 from towline.config.http import HTTP, Http, http, http_doubts
 from towline.config.kinds import Kind, Surroundings
@@ -22,7 +23,6 @@ _log = logging.getLogger(__name__)
 
 LOGS: Final = "/v1/logs"
 SEVERITY: Final = {"trace": 1, "debug": 5, "info": 9, "warn": 13, "error": 17, "fatal": 21}
-_DEEPEST: Final = 8
 _TRACE = re.compile(r"(?!0+$)[0-9a-fA-F]{32}")
 _SPAN = re.compile(r"(?!0+$)[0-9a-fA-F]{16}")
 
@@ -99,7 +99,7 @@ def _resource(record: Record) -> list[dict[str, Any]]:
         "towline.source": origin.source,
         "towline.type": str(origin.type),
     }
-    return _attributes({key: item for key, item in found.items() if item})
+    return attributes({key: item for key, item in found.items() if item})
 
 
 def _entry(record: Record) -> dict[str, Any]:
@@ -113,7 +113,7 @@ def _entry(record: Record) -> dict[str, Any]:
         "severityNumber": SEVERITY[record.level],
         "severityText": record.level.upper(),
         "body": {"stringValue": record.message},
-        "attributes": _attributes(parsed | more),
+        "attributes": attributes(parsed | more),
     }
     for key, names, pattern in (
         ("traceId", ("trace_id", "traceId"), _TRACE),
@@ -123,34 +123,6 @@ def _entry(record: Record) -> dict[str, Any]:
         if isinstance(given, str) and pattern.fullmatch(given):
             found[key] = given.lower()
     return found
-
-
-def _attributes(values: dict[str, Any], depth: int = 0) -> list[dict[str, Any]]:
-    return [{"key": key, "value": any_value(item, depth)} for key, item in values.items()]
-
-
-def any_value(item: Any, depth: int = 0) -> dict[str, Any]:
-    """A JSON value as `AnyValue`: integers are texts, what is nested too deeply is its JSON."""
-    match item:
-        case bool():
-            return {"boolValue": item}
-        case int() if -(2**63) <= item < 2**63:
-            return {"intValue": str(item)}
-        case float():
-            return {"doubleValue": item}
-        case str():
-            return {"stringValue": item}
-        case list() if depth < _DEEPEST:
-            return {"arrayValue": {"values": [any_value(each, depth + 1) for each in item]}}
-        case dict() if depth < _DEEPEST:
-            pairs = [
-                {"key": key, "value": any_value(each, depth + 1)} for key, each in item.items()
-            ]
-            return {"kvlistValue": {"values": pairs}}
-        case None:
-            return {}
-        case _:
-            return {"stringValue": msgspec.json.encode(item).decode()}
 
 
 def _config(**keys: Any) -> OtlpSettings:

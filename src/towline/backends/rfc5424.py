@@ -7,14 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from towline.backends.details import Details, facts, value
+from towline.config.syslog import FACILITIES
 from towline.record import Origin, Record
-
-FACILITIES: Final = (
-    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv",
-    "ftp", "ntp", "security", "console", "solaris-cron", "local0", "local1", "local2", "local3",
-    "local4", "local5", "local6", "local7",
-)  # fmt: skip
-"""By their numbers (section 6.2.1)."""
 
 SEVERITY: Final = {"trace": 7, "debug": 7, "info": 6, "warn": 4, "error": 3, "fatal": 2}
 """What is fatal for a program is critical (2); 0 and 1 are for whole systems."""

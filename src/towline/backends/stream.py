@@ -22,6 +22,10 @@ from towline.errors import Retryable
 from towline.tls import Credentials
 
 CONNECT: Final = 10.0
+REPEATED: Final = 2.0
+"""Seconds of what was sent that are sent again when a connection is lost."""
+
+REPEATED_BYTES: Final = 256 * 1024
 MOST_HEARD: Final = 16 * 1024
 
 _LOOK: Final = 0.01
@@ -54,12 +58,12 @@ class Pipe(asyncio.Protocol):
     def eof_received(self) -> None:
         """The other side has ended; so do we."""
         self.lost = self.lost or _CLOSED
-        self.lost_at = time.monotonic()
+        self.lost_at = self.lost_at or time.monotonic()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wake up whoever waits."""
         self.lost = network_reason(exc) if isinstance(exc, OSError) else self.lost or _CLOSED
-        self.lost_at = time.monotonic()
+        self.lost_at = self.lost_at or time.monotonic()
         for event in (self._ended, self._news, self._writable):
             event.set()
 
@@ -88,13 +92,9 @@ class Pipe(asyncio.Protocol):
             await asyncio.sleep(_LOOK if calm == 0 else 0)
         self.check()
 
-    async def news(self, seconds: float) -> None:
-        """Wait so long for an answer or the end of the connection."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._news.wait()
-        except TimeoutError:
-            return
+    async def news(self) -> None:
+        """Wait for an answer or the end of the connection."""
+        await self._news.wait()
 
     def check(self) -> None:
         """`Retryable` when the connection is lost."""
@@ -167,18 +167,18 @@ class Window:
     It holds what was sent within `seconds` before, up to `size` bytes.
     """
 
-    def __init__(self, seconds: float, size: int) -> None:
+    def __init__(self, seconds: float, size: int = REPEATED_BYTES) -> None:
         self._seconds = seconds
         self._size = size
         self._sent: deque[tuple[float, bytes]] = deque()
         self._held = 0
         self.again: tuple[bytes, ...] = ()
 
-    def sent(self, data: bytes, now: float) -> None:
-        """What was to be sent again and this have been sent."""
-        for each in (*self.again, data):
-            self._sent.append((now, each))
-            self._held += len(each)
+    def sent(self, parts: Sequence[bytes], now: float) -> None:
+        """What was to be sent again and these parts have been sent."""
+        for part in (*self.again, *parts):
+            self._sent.append((now, part))
+            self._held += len(part)
         self.again = ()
         while self._sent and (self._held > self._size or self._sent[0][0] < now - self._seconds):
             self._held -= len(self._sent.popleft()[1])
@@ -186,7 +186,7 @@ class Window:
     def lost(self, moment: float, within: float | None = None) -> None:
         """The connection was lost: what was sent shortly before that may have been lost with it."""
         first = moment - (self._seconds if within is None else within)
-        self.again += tuple(data for at, data in self._sent if at >= first)
+        self.again += tuple(part for at, part in self._sent if at >= first)
         self.arrived()
 
     def arrived(self) -> None:

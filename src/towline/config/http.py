@@ -11,16 +11,18 @@ from urllib.parse import urlsplit
 import voluptuous as vol
 
 from towline.config.batching import Batching, batching
+from towline.config.compound import KEEPERS
 from towline.config.doubts import doubt
 from towline.config.faults import Fault, expected
 from towline.config.fields import HOST, discreet_text, duration, one_of, plain, secret, text
 from towline.config.settings import Secret
-from towline.config.shapes import SECRET_NAME, shaped, words
+from towline.config.shapes import SECRET_NAME, TEXT, shaped, words
 from towline.config.tls import TLS, Tls, tls_doubts
 
 _URL = re.compile(rf"https?://(?:{HOST})(?::\d{{1,5}})?(?:/[^\s?#]*)?", re.ASCII | re.IGNORECASE)
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _VALUE = re.compile(r"[\t -~\x80-\xff]{0,8192}")
+_TOKEN = re.compile(r"[!-~]{0,8192}")
 _OURS: Final = frozenset(
     {"connection", "content-encoding", "content-length", "content-type", "expect",
      "host", "transfer-encoding", "upgrade"}
@@ -70,6 +72,18 @@ def headers(value: Any) -> tuple[tuple[str, Secret], ...]:
     return tuple((_header(name), _value(name, given)) for name, given in value.items())
 
 
+@shaped(TEXT)
+def bearer(value: Any) -> Secret:
+    """A token or key that goes into a header: one word."""
+    found = secret(value)
+    if not _TOKEN.fullmatch(found.reveal()):
+        raise Fault("wrong_value", "expected a token: one word of plain letters, digits and signs")
+    return found
+
+
+KEEPERS.append(bearer)
+
+
 def _header(name: object) -> str:
     if not isinstance(name, str) or not _HEADER.fullmatch(name):
         raise Fault("wrong_value", "expected the name of a header", path=[str(name)], at_key=True)
@@ -93,7 +107,7 @@ HTTP: Final = {
     vol.Required("url"): address,
     vol.Optional("username", default=""): discreet_text,
     vol.Optional("password", default=""): secret,
-    vol.Optional("token", default=""): secret,
+    vol.Optional("token", default=""): bearer,
     vol.Optional("headers", default=dict): headers,
     vol.Optional("tls", default=dict): TLS,
     vol.Optional("timeout", default="30s"): duration,

@@ -68,6 +68,8 @@ def test_lines_now_and_then_need_not_wait() -> None:
         {"key": "x"},
         {"uuid": "../x", "key": "x"},
         {"uuid": "abc123", "key": "x", "url": "ftp://x"},
+        {"uuid": "abc123", "key": "two\nlines"},
+        {"uuid": "abc123", "key": ""},
     ],
 )
 def test_a_wrong_value_is_refused(keys: dict[str, str]) -> None:

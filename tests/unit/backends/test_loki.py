@@ -96,6 +96,7 @@ def test_what_is_not_stored_has_not_arrived() -> None:
         {"url": "http://loki:99999"},
         {"url": "http://loki/?x=1"},
         {"password": "x"},
+        {"token": "with\nnewline"},
         {"token": "x", "username": "me", "password": "x"},
         {"headers": {"Authorization": "x"}, "token": "y"},
         {"headers": {"Content-Type": "x"}},

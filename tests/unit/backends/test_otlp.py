@@ -8,7 +8,8 @@ import pytest
 
 from tests.unit.backends.records import NS, OWN, record
 from towline.backends.http import Answer
-from towline.backends.otlp import OtlpWire, any_value
+from towline.backends.otlp import OtlpWire
+from towline.backends.otlp_values import any_value
 from towline.errors import Rejected
 from towline.record import LEVELS, Record
 

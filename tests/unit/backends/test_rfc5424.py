@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.backends.records import OWN, WEB, record
-from towline.backends.rfc5424 import FACILITIES, Form, counted, ended
+from towline.backends.rfc5424 import Form, counted, ended
+from towline.config.syslog import FACILITIES
 from towline.record import LEVELS, Origin, OriginType
 
 NAME = r"[!#-<>-\[^-~]{1,32}"

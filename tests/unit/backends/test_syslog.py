@@ -6,7 +6,8 @@ import pytest
 import voluptuous as vol
 
 from tests.unit.backends.records import configured
-from towline.backends.syslog import KIND, Server
+from towline.backends.syslog import KIND
+from towline.config.syslog import Server
 
 
 def settings(**written: Any) -> Any:
