@@ -244,3 +244,22 @@ async def test_what_is_not_connected_says_so(broker: Broker) -> None:
             await closed.publish("a", b"")
         facts = closed.facts()
     assert (facts["connected"], facts["server"], facts["lastConnected"]) == (False, None, None)
+
+
+async def test_a_broker_that_tells_of_itself_is_asked_once_somebody_wants_to_know(
+    broker: Broker,
+) -> None:
+    async with connected(broker_settings(broker.url), "curious") as connection:
+        assert connection.facts()["broker"] is None
+        await auntil(lambda: connection.facts()["broker"] is not None)
+        assert "mosquitto" in connection.facts()["broker"]["software"]
+
+
+async def test_a_broker_that_hangs_up_on_the_question_is_not_asked_again(broker: Broker) -> None:
+    async with connected(broker_settings(broker.url), "shy") as connection:
+        connection.facts()
+        connection.reconnect()
+        await auntil(lambda: connection.facts()["connections"] == 2)
+        await asyncio.wait_for(connection.ready(), 10)
+        facts = connection.facts()
+    assert (facts["broker"], facts["subscriptions"]) == (None, [])

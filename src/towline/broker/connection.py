@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from towline.broker.dial import Dialer
+from towline.broker.hearsay import Hearsay
 from towline.broker.kept import Kept
 from towline.broker.login import login
 from towline.broker.packets import LARGEST
@@ -82,6 +83,7 @@ class Connection:
             clock=clock,
         )
         self._uplink = Uplink(self._servers, self, sleep=sleep, chance=chance, clock=clock)
+        self._hearsay = Hearsay(self._subscriptions, clock=clock)
         self._kept = Kept()
         self._sleep = sleep
         self._on_session: list[Callable[[], None]] = []
@@ -129,6 +131,7 @@ class Connection:
             | {
                 "retained": len(self._kept),
                 "subscriptions": [each.as_json() for each in self._subscriptions],
+                "broker": self._hearsay.as_json(),
                 "warnings": self._warnings(held),
             }
         )
@@ -246,6 +249,7 @@ class Connection:
     def down(self) -> None:
         """Nobody hears anything until the next link."""
         self._subscriptions.end()
+        self._hearsay.lost()
         self.vitals.disconnected()
 
     def goodbye(self) -> list[Message]:

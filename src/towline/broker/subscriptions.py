@@ -35,7 +35,13 @@ class Subscription:
     """
 
     def __init__(
-        self, topic_filter: str, handler: Handler, qos: int, *, retained: bool, acknowledges: bool
+        self,
+        topic_filter: str,
+        handler: Handler,
+        qos: int,
+        *,
+        retained: bool,
+        acknowledges: bool = False,
     ) -> None:
         self.filter = topic_filter
         self.handler = handler
