@@ -45,6 +45,7 @@ async def _page(desk: Desk, parameters: Iterable[tuple[str, str]]) -> Response:
     shape = asked.choice("format", FORMATS, "json")
     around = asked.around()
     store = desk.towline.store
+    store.answers.admit()
     page = await (_around(store, *around) if around else store.query(asked.query()))
     rows = [record.json for record in page.records]
     next_id = None if page.next is None else record_id(page.next)
@@ -76,6 +77,7 @@ async def count(desk: Desk, request: Request) -> Response:
 
 
 async def _counted(store: Store, query: Query) -> Response:
+    store.answers.admit()
     return answers.json({"count": await store.count(query)})
 
 
@@ -105,6 +107,7 @@ async def histogram(desk: Desk, request: Request) -> Response:
 
 
 async def _histogram(store: Store, query: Query, width: int) -> Response:
+    store.answers.admit()
     buckets = await store.histogram(query, width)
     return answers.json(
         {
@@ -126,6 +129,7 @@ async def export(desk: Desk, request: Request) -> Response:
     suffix = {"text": "log"}.get(shape, shape)
     headers = {"Content-Disposition": f'attachment; filename="logs.{suffix}"'}
     store = desk.towline.store
+    store.answers.admit()
     first = await store.query(query)  # what is wrong with the query is said before a file begins
     return StreamingResponse(_rest(store, query, first, renderer()), 200, headers, media_type)
 

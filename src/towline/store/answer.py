@@ -36,7 +36,7 @@ ACTIVE: Final = 16
 """Queries that take turns; more of them wait."""
 
 WAITING: Final = 64
-"""Queries that wait; more of them are refused."""
+"""Queries that wait before strangers are refused."""
 
 _THREADS: Final = 2
 _GO: Final = 16
@@ -60,6 +60,11 @@ class Answers:
     def close(self) -> None:
         """Start no more threads; what runs stops at its next block."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def admit(self) -> None:
+        """`Overloaded` when so many wait that a stranger should come again; our own parts wait."""
+        if self.waiting >= WAITING:
+            raise Overloaded("too_many_queries", f"{ACTIVE + WAITING} queries are being answered")
 
     async def page(self, query: Query) -> Page:
         """At most `query.limit` records in the order asked for."""
@@ -101,8 +106,6 @@ class Answers:
     @asynccontextmanager
     async def _turn(self, query: Query) -> AsyncIterator[Plan]:
         plan = Plan(query, self._store.decode)
-        if self._turns.locked() and self.waiting >= WAITING:
-            raise Overloaded("too_many_queries", f"{ACTIVE + WAITING} queries are being answered")
         self.waiting += 1
         try:
             await self._turns.acquire()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -107,7 +106,17 @@ class Segment:
             return self._scan_rows(decode)
         with self.opened() as file:
             self._scan_file(file, decode)
+            self._remember()
             return file.length
+
+    def _remember(self) -> None:
+        """Put the index beside the file; where the disk refuses, the blocks stay in memory."""
+        if self.facts.count:
+            blocks = self.facts.blocks
+            try:
+                self.index.write_text(self.facts.as_text())
+            except OSError:
+                self.facts.blocks = blocks
 
     def _scan_rows(self, decode: Decoder) -> int:
         whole = 0
@@ -176,7 +185,6 @@ class Segment:
         self.damaged = again.damaged
         found = again.facts.blocks
         if again.facts.count:
-            with contextlib.suppress(OSError):
-                self.index.write_text(again.facts.as_text())
+            again._remember()
             self.facts = again.facts
         return found

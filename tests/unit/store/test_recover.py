@@ -119,11 +119,30 @@ async def test_a_missing_or_damaged_index_is_made_again(tmp_path: Path, damage: 
         await rig.store.files.settle()
         facts = [segment.facts for segment in rig.store.segments]
     one, other = sorted((tmp_path / "logs").glob("*.index"))
+    text = one.read_text()
     one.unlink()
     other.write_text(damage)
     async with opened(tmp_path) as rig:
         assert [segment.facts for segment in rig.store.segments] == facts
+        assert one.read_text() == text
         assert await everything(rig) == numbered(20)
+
+
+async def test_an_index_that_cannot_be_written_is_kept_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(tmp_path) as rig:
+        rig.store.files.compression = "zstd"
+        rig.fill(1)
+        await rig.store.files.settle()
+    for path in (tmp_path / "logs").glob("*.index"):
+        path.unlink()
+        path.mkdir()  # even root cannot write there
+    async with opened(tmp_path) as rig:
+        (segment,) = rig.store.segments
+        assert segment.snapshot() is not None
+        assert await everything(rig) == numbered(10)
+    path.rmdir()
 
 
 async def test_an_index_without_its_file_is_removed(tmp_path: Path) -> None:
