@@ -43,19 +43,26 @@ def sentence(name: str, change: Change, record: Record | None) -> str:
     return f"alert {name} fired{where}{often}{said}"
 
 
+def about(origin: Origin) -> dict[str, str]:
+    """What wrote a record, in the words of templates."""
+    found = {word: value(origin) or "" for word, value in VALUES.items()}
+    return found | {"name": origin.name, "image": origin.image or ""}
+
+
 def occasion(
     name: str, device: str, change: Change, record: Record | None, lines: Sequence[Record]
 ) -> Occasion:
     """Words and JSON of a change; `record` is the one that brought it about, if one did."""
     state = FIRED if change.fired else RESOLVED
     words = {
+        "device": device,
+        **change.origin,
         "alert": name,
         "state": state,
         "group": change.group,
         "count": str(change.count),
         "suppressed": str(change.suppressed),
         "time": time_text(change.at * 1_000_000),
-        "device": device,
         "message": sentence(name, change, None),
         "lines": "\n".join(line.message[:LONGEST] for line in lines),
     }
@@ -69,6 +76,7 @@ def occasion(
         "suppressed": change.suppressed,
         "timestamp": change.at,
         "device": device,
+        "origin": change.origin,
         "record": msgspec.Raw(record.json) if record else None,
         "lines": [_line(line) for line in lines],
     }
@@ -87,7 +95,6 @@ def _line(line: Record) -> dict[str, Any]:
 
 
 def _words(record: Record) -> dict[str, str]:
-    origin = record.origin
     try:
         fields = _refined(record.json).fields
     except (ValueError, RecursionError):
@@ -96,11 +103,8 @@ def _words(record: Record) -> dict[str, str]:
     code = event.exit_code
     return {
         **{f"fields.{key}": _text(value) for key, value in fields.items()},
-        **{word: value(origin) or "" for word, value in VALUES.items()},
         "message": record.message[:LONGEST],
         "id": record.id,
-        "name": origin.name,
-        "image": origin.image or "",
         "level": record.level,
         "stream": "stderr" if record.stderr else "stdout",
         "event": event.event,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -130,7 +130,7 @@ def group_of(record: Record, group: Collection[str], device: str) -> str:
 class Change:
     """An alert fired (`count` records did it, `suppressed` since the last time did not) or is over.
 
-    `at` is when, in milliseconds.
+    `at` is when, in milliseconds; `origin` what wrote the record that made it fire, in words.
     """
 
     group: str
@@ -138,17 +138,21 @@ class Change:
     at: int
     count: int
     suppressed: int
+    origin: Mapping[str, str]
 
 
-@dataclass(slots=True)
-class _Group:
-    """What is known of one group: its newest hits, when it fired, whether that is not over yet."""
+class _Group(msgspec.Struct, array_like=True):
+    """What is known of one group: its newest hits, when it fired, whether that is not over yet.
 
-    hits: list[int] = field(default_factory=list)
+    `origin` is what made it fire, in words, while it is not over.
+    """
+
+    hits: list[int] = []
     latest: int = 0
     fired_at: int | None = None
     firing: bool = False
     suppressed: int = 0
+    origin: dict[str, str] = {}
 
 
 class Windows:
@@ -166,8 +170,10 @@ class Windows:
         self._groups: dict[str, _Group] = {}
         self.suppressed = self.forgotten = 0
 
-    def hit(self, name: str, at: int, now: int) -> Change | None:
-        """Count a record in; what that brings about."""
+    def hit(
+        self, name: str, at: int, now: int, origin: Callable[[], dict[str, str]] = dict
+    ) -> Change | None:
+        """Count a record in; what that brings about. `origin` tells what wrote it."""
         at = min(at, now)
         group = self._group(name, now)
         hits = group.hits
@@ -180,8 +186,17 @@ class Windows:
             group.suppressed += 1
             self.suppressed += 1
             return None
-        change = Change(group=name, fired=True, at=at, count=len(hits), suppressed=group.suppressed)
+        about = origin()
+        change = Change(
+            group=name,
+            fired=True,
+            at=at,
+            count=len(hits),
+            suppressed=group.suppressed,
+            origin=about,
+        )
         hits.clear()
+        group.origin = about if self._resolve else {}
         group.fired_at, group.suppressed, group.firing = at, 0, True
         return change
 
@@ -193,10 +208,16 @@ class Windows:
         for name, group in self._groups.items():
             if group.firing and now - group.latest >= self._resolve:
                 group.firing = False
-                found.append(
-                    Change(group=name, fired=False, at=now, count=0, suppressed=group.suppressed)
+                change = Change(
+                    group=name,
+                    fired=False,
+                    at=now,
+                    count=0,
+                    suppressed=group.suppressed,
+                    origin=group.origin,
                 )
-                group.suppressed = 0
+                found.append(change)
+                group.suppressed, group.origin = 0, {}
         return found
 
     def due(self) -> int | None:
@@ -216,7 +237,7 @@ class Windows:
     def _group(self, name: str, now: int) -> _Group:
         group = self._groups.pop(name, None) or _Group()
         if group.latest > now:  # the clock was set back: times that lie ahead say nothing any more
-            group = _Group(firing=group.firing)
+            group = _Group(firing=group.firing, origin=group.origin)
         self._groups[name] = group  # at the end: the first one was quiet longest
         if len(self._groups) > MOST_GROUPS:
             del self._groups[next(iter(self._groups))]
@@ -225,15 +246,11 @@ class Windows:
 
     def state(self) -> dict[str, Any]:
         """Everything, as plain data."""
-        return {
-            name: [group.hits, group.latest, group.fired_at, group.firing, group.suppressed]
-            for name, group in self._groups.items()
-        }
+        found: dict[str, Any] = msgspec.to_builtins(self._groups)
+        return found
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from a state; `ValueError` for what is none."""
-        found = msgspec.convert(state, dict[str, tuple[list[int], int, int | None, bool, int]])
-        self._groups = {
-            name: _Group(sorted(hits)[-self._count :], latest, fired_at, firing, suppressed)
-            for name, (hits, latest, fired_at, firing, suppressed) in found.items()
-        }
+        self._groups = msgspec.convert(state, dict[str, _Group])
+        for group in self._groups.values():
+            group.hits = sorted(group.hits)[-self._count :]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from towline.alerts.occasions import about
 from towline.alerts.rules import Change, Sieve, Windows, group_of
 from towline.config.alerts import Alert
 from towline.record import Record
@@ -48,7 +49,7 @@ class Watch:
             return None
         counters["matched"] += 1
         group = group_of(record, self._settings.group, self._device)
-        change = windows.hit(group, record.timestamp, now)
+        change = windows.hit(group, record.timestamp, now, lambda: about(record.origin))
         counters["suppressed"] = windows.suppressed
         counters["forgotten"] = windows.forgotten
         return self._counted(change) if change else None

@@ -180,6 +180,7 @@ async def test_when_it_is_over_the_actions_run_once_more(rig: Rig) -> None:
         assert len(rig.deed.told) == 1
         await rig.clock.pass_(2)
         assert found.firing == []
+    assert [words["service"] for words in rig.deed.words] == ["web", "web"]
     states = [(each["state"], each["record"] is None) for each in rig.deed.told]
     assert states == [("fired", False), ("resolved", True)]
     assert [level for _, level, _ in rig.records] == ["warn", "info"]

@@ -124,7 +124,9 @@ def test_a_cooldown_keeps_a_group_silent_and_the_rest_is_counted() -> None:
     counted = windows(over="1 in 1m", cooldown="30s")
     assert fired(counted, [0, 1, 2, 29]) == [0]
     change = counted.hit("web", NOW + 30_000, NOW + 10**9)
-    assert change == Change(group="web", fired=True, at=NOW + 30_000, count=1, suppressed=3)
+    assert change == Change(
+        group="web", fired=True, at=NOW + 30_000, count=1, suppressed=3, origin={}
+    )
     assert counted.suppressed == 3
 
 
@@ -185,6 +187,15 @@ def test_without_resolve_it_is_never_over() -> None:
     counted.hit("web", NOW, NOW)
     assert counted.over(NOW + 10**9) == []
     assert counted.firing == []
+
+
+def test_what_is_over_is_told_of_the_same_origin_also_after_a_restart() -> None:
+    keys = {"over": "1 in 1m", "resolve": "10s"}
+    before, after = windows(**keys), windows(**keys)
+    before.hit("web", NOW, NOW, lambda: {"service": "web"})
+    after.restore(before.state())
+    (change,) = after.over(NOW + 10_000)
+    assert change.origin == {"service": "web"}
 
 
 def naive(times: list[int], count: int, span: int, cooldown: int) -> list[int]:
