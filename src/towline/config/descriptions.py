@@ -44,7 +44,7 @@ DESCRIPTIONS: Final[dict[str, str]] = {
     "pipeline.multiline[].match": "Which containers; keys that tell of a line (`stream`, `level`, `min_level`, `regex`, `fields`) do not serve here",
     "pipeline.multiline[].start": "An RE2 pattern of each record's first line",
     "pipeline.multiline[].continue": "An RE2 pattern of all lines of a record but the first",
-    "pipeline.parse": "Lines that are JSON objects give their level, message and fields. `[]` leaves them as they are",
+    "pipeline.parse": "Lines that are JSON objects, or logfmt (`level=info msg=\"ready\" port=80`), give their level, message and fields; the values of logfmt are text. `[]` leaves them as they are",
     "pipeline.redact": "What is blotted out: the groups `tokens` (tokens, keys, passwords after their names), `urls` (passwords in addresses), `emails`, and patterns `{pattern, with}`: an [RE2](https://github.com/google/re2/wiki/Syntax) pattern and its replacement (`\\1` is the first group; default `[REDACTED]`). `[]` blots out nothing",
     "pipeline.redact[].pattern": "An RE2 pattern; each of its hits is replaced",
     "pipeline.redact[].with": "What stands there instead; `\\1` is the first group",

@@ -196,7 +196,7 @@ SCHEMA: Final = Into(
     Mapping(
         {
             vol.Optional("multiline", default="auto"): _multiline,
-            vol.Optional("parse", default=["json"]): Listing(one_of("json")),
+            vol.Optional("parse", default=["json", "logfmt"]): Listing(one_of("json", "logfmt")),
             vol.Optional("redact", default=["tokens", "urls"]): Listing(_redaction),
             vol.Optional("drop", default=list): Listing(_dropped),
             vol.Optional("limits", default=list): Listing(_LIMIT, most=100),

@@ -30,6 +30,11 @@ def parse_json(line: Line) -> None:
         found = _decode(line.text)
     except (ValueError, RecursionError):
         return
+    refine(line, found)
+
+
+def refine(line: Line, found: dict[str, Any]) -> None:
+    """Give a line what its members tell: level, message, and the rest as fields."""
     for key in LEVEL_KEYS:
         if key in found:
             level = level_from(found[key])

@@ -11,6 +11,7 @@ from towline.pipeline.drop import Drop
 from towline.pipeline.encode import encode, template_of
 from towline.pipeline.level import level_of
 from towline.pipeline.limit import Limits
+from towline.pipeline.logfmt import LOOKED_AT, parse_logfmt
 from towline.pipeline.multiline import Multiline
 from towline.pipeline.parse import parse_json
 from towline.pipeline.redact import Redactor
@@ -29,6 +30,7 @@ class Pipeline:
         self, settings: PipelineSettings, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._json = "json" in settings.parse
+        self._logfmt = "logfmt" in settings.parse
         self._redact = Redactor(settings.redact) if settings.redact else None
         patterns = settings.multiline if isinstance(settings.multiline, tuple) else ()
         off = settings.multiline == "off"
@@ -78,11 +80,13 @@ class Pipeline:
 
     def tell(self, lines: list[Line]) -> None:
         """Give whole lines what they tell of themselves: message, fields, level."""
-        json = self._json
+        json, logfmt = self._json, self._logfmt
         for line in lines:
             text = line.text
             if json and text[:1] == "{" and text[-1:] == "}":
                 parse_json(line)
+            elif logfmt and "=" in text[:LOOKED_AT]:
+                parse_logfmt(line)
             if not line.level:
                 line.level = level_of(line.text, "error" if line.stderr else "info")
 
