@@ -56,8 +56,23 @@ def _end(origin: Origin, stderr: bool, system: bool) -> str:
 MAX_ORIGINS: Final = 4096
 """Origins whose templates are kept; more are made again when needed."""
 
-template_of = lru_cache(maxsize=MAX_ORIGINS)(Template)
-"""The template of an origin; kept for the origins in use."""
+_template_of = lru_cache(maxsize=MAX_ORIGINS)(Template)
+_known: dict[int, Template] = {}
+
+
+def template_of(origin: Origin) -> Template:
+    """The template of an origin; kept for the origins in use.
+
+    Looked for by identity first: to hash an origin for each batch would cost more than a line does.
+    """
+    found = _known.get(id(origin))
+    if found is None or found.origin is not origin:
+        found = _template_of(origin)
+        if found.origin is origin:
+            if len(_known) >= MAX_ORIGINS:
+                _known.clear()
+            _known[id(origin)] = found
+    return found
 
 
 def encode(template: Template, lines: list[Line], offset: int) -> list[Record]:

@@ -121,11 +121,16 @@ def level_of(text: str, default: str) -> str:
     if found is not None:
         return found
     look = _ANYWHERE.get
-    for word in words[1:FEW]:
-        found = look(word)
+    count = len(words)
+    if count > 1:  # not a loop: this is the way of most lines
+        found = look(words[1])
         if found is not None:
             return found
-    if len(words) > FEW:
+    if count > 2:
+        found = look(words[2])
+        if found is not None:
+            return found
+    if count > FEW:
         for word in words[FEW].split(None, MORE)[:MORE]:
             found = look(word)
             if found is not None:

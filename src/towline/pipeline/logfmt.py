@@ -25,7 +25,7 @@ _pair = re.compile(
 
 
 def parse_logfmt(line: Line) -> None:
-    """Refine a line that consists of pairs; any other line stays, also prose with an `a=b` in it."""
+    """Refine a line that consists of pairs; any other line stays, prose with `a=b` in it, too."""
     text = line.text
     at = text.find("=", 1, LOOKED_AT)
     if at < 0 or " " in text[:at] or len(text) > LONGEST:

@@ -34,7 +34,8 @@ _PER_LINE: Final = 200
 _BELOW_TEXT: Final = "$"
 """Above blanks, tabs and `#`: what is less is a line that may go on with another one."""
 
-_LINES_BEHIND: Final = "panicked at "
+_PANIC: Final = "' panicked at "
+"""Rust's, whose further lines begin with anything."""
 
 
 class Rule(Protocol):
@@ -176,14 +177,13 @@ class Multiline:
     def __call__(self, origin: Origin, lines: list[Line]) -> list[Line]:
         """The lines of an origin that are whole with these."""
         rule = self._rule(origin) if self._patterns else self._auto
+        if rule.waits or (self._groups and self._has(origin)) or _needs_a_look(lines):
+            return self._join(rule, origin, origin.container_id or origin.key, lines)
+        return lines
+
+    def _has(self, origin: Origin) -> bool:
         name = origin.container_id or origin.key
-        if not (
-            rule.waits
-            or (self._groups and ((name, False) in self._groups or (name, True) in self._groups))
-            or _needs_a_look(lines)
-        ):
-            return lines
-        return self._join(rule, origin, name, lines)
+        return (name, False) in self._groups or (name, True) in self._groups
 
     def _rule(self, origin: Origin) -> Rule:
         for matcher, rule in self._patterns:
@@ -296,7 +296,10 @@ def _needs_a_look(lines: list[Line]) -> bool:
         return False
     if len(lines) > 1:
         texts = [line.text for line in lines]
-        if min(texts) < _BELOW_TEXT or _LINES_BEHIND in "\n".join(texts):
+        if min(texts) < _BELOW_TEXT:
+            return True
+        text = "\n".join(texts)
+        if "'" in text and _PANIC in text:
             return True
         streams = [line.stderr for line in lines]
         last = streams[-1]

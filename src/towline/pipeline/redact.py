@@ -31,6 +31,8 @@ class Rule:
     """A pattern, its replacement, and the needles without one of which it cannot match.
 
     Needles of a rule that folds are in lower case and found in any. `also` must occur as well.
+    `sign` is a character that every hit holds: one is searched for a hundred times faster than a
+    word, so where there is none the needles are not searched for.
     """
 
     needles: tuple[str, ...]
@@ -38,6 +40,7 @@ class Rule:
     replacement: str | Callable[[re.Match[str]], str]
     folds: bool = False
     also: str = ""
+    sign: str = ""
 
 
 def _keep_json(found: re.Match[str]) -> str:
@@ -81,6 +84,7 @@ GROUPS: Final[dict[str, tuple[Rule, ...]]] = {
             ("eyJ",),
             re.compile(r"(?<![\w-])eyJ[\w-]{6,}+\.[\w-]{6,}+\.[\w-]*+"),
             "[REDACTED:jwt]",
+            sign="J",
         ),
         Rule(
             ("AKIA", "ASIA"),
@@ -91,6 +95,7 @@ GROUPS: Final[dict[str, tuple[Rule, ...]]] = {
             ("gh",),
             re.compile(r"\bgh[pousr]_[A-Za-z0-9]{20,}+"),
             "[REDACTED:github]",
+            sign="_",
         ),
         Rule(
             (MARK,),
@@ -120,6 +125,7 @@ GROUPS: Final[dict[str, tuple[Rule, ...]]] = {
             re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]{1,20}://)[^\s/@:]{0,128}:[^\s/\"']{1,256}@"),
             r"\1***@",
             also="@",
+            sign="@",
         ),
     ),
     "emails": (
@@ -158,7 +164,8 @@ class Redactor:
         named = list(rules)
         self._rules = [rule for name in named if isinstance(name, str) for rule in GROUPS[name]]
         self._own = [own_rule(rule) for rule in named if isinstance(rule, Redaction)]
-        self._exact = [text for rule in self._rules if not rule.folds for text in rule.needles]
+        exact = [rule for rule in self._rules if not rule.folds]
+        self._exact = [(rule.sign, text) for rule in exact for text in rule.needles]
         self._folded = [text for rule in self._rules if rule.folds for text in rule.needles]
         self._keys = KeyBlocks() if "tokens" in named else None
         self.redacted = 0
@@ -166,7 +173,7 @@ class Redactor:
     def __call__(self, lines: list[Line], origin: Origin) -> None:
         """Redact lines of one origin in place."""
         for start in range(0, len(lines), BLOCK):
-            block = lines[start : start + BLOCK]
+            block = lines[start : start + BLOCK] if len(lines) > BLOCK else lines
             changed = self._built_in(block, origin) if self._rules else set()
             for substitute in self._own:
                 for position, line in enumerate(block):
@@ -181,7 +188,7 @@ class Redactor:
         changed = set()
         if self._keys and self._keys.concerns(exact):
             changed = self._keys(block, origin)
-        if [one for one in self._exact if one in exact] or [
+        if [one for sign, one in self._exact if sign in exact and one in exact] or [
             one for one in self._folded if one in folded
         ]:
             starts = _starts(texts)

@@ -43,6 +43,7 @@ class Goes(Enum):
 
 _ENDS: Final = frozenset(":{[(")
 _INDENT: Final = frozenset(" \t")
+_RARE: Final = frozenset("f*")
 _TRACEBACK: Final = "Traceback (most recent call last)"
 _GROUP: Final = "  + Exception Group Traceback (most recent call last)"
 _CHAIN: Final = (
@@ -88,13 +89,18 @@ def begins(text: str) -> Trace | None:
         if text.startswith("panic: ") or "http: panic serving " in text:
             return Trace.GO
         return Trace.BLOCK if "' panicked at " in text else None
-    if text.startswith(("fatal error: ", "** (")):
+    if first in _RARE and text.startswith(("fatal error: ", "** (")):
         return Trace.GO
+    if last.isdigit():
+        return _ends_in_a_place(text)
+    return Trace.BLOCK if last == ")" and _in_ruby(text) else None
+
+
+def _ends_in_a_place(text: str) -> Trace | None:
+    """What begins with the place of a fault: a file and the number of a line."""
     if "Uncaught " in text or "Fatal error: " in text:
         return Trace.BLOCK
-    if last.isdigit() and _shows_code(text):
-        return Trace.FRAME
-    return Trace.BLOCK if ".rb:" in text and _in_ruby(text) else None
+    return Trace.FRAME if _shows_code(text) else None
 
 
 def _is_header(text: str) -> bool:

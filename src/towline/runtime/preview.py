@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -28,6 +29,9 @@ from towline.runtime.trial import (
     Trial,
     Tried,
 )
+
+TOGETHER: Final = 250
+"""Records that run through together."""
 
 SAMPLES: Final = 3
 """Records shown of each kind of change."""
@@ -118,8 +122,13 @@ class Preview:
 
         Those of an origin run together: lines that became one record are not cut by others'.
         """
+        decoded = self._decoded(rows)
+        while some := list(islice(decoded, TOGETHER)):
+            self._add(some)
+
+    def _add(self, some: list[tuple[Record, str]]) -> None:
         of_origin: dict[int, list[tuple[Record, str]]] = {}
-        for pair in self._decoded(rows):
+        for pair in some:
             of_origin.setdefault(id(pair[0].origin), []).append(pair)
         found: list[tuple[Record, Tried]] = []
         for pairs in of_origin.values():

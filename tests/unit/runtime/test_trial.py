@@ -94,7 +94,7 @@ ROUTES = st.lists(
 )
 PIPELINES = st.sampled_from(
     [
-        settings(f"pipeline: {{parse: {parse}, redact: {redact}}}").pipeline
+        settings(f"pipeline: {{multiline: off, parse: {parse}, redact: {redact}}}").pipeline
         for parse in ("[]", "[json]")
         for redact in ("[]", "[tokens]", '[{pattern: "pay", with: "PAY"}]')
     ]
@@ -128,3 +128,37 @@ def test_a_trial_says_what_is_stored_and_delivered(
         for name in wanted.backends:
             assert {at for at, each in enumerate(found) if name in each.to} == delivered[name]
     assert [each.changed for each in single] == [each.changed for each in many]
+
+
+STEPS = """pipeline:
+  drop: [{regex: "GET /health"}]
+  limits: [{match: {regex: chatty}, rate: 1/s, over: drop}]
+"""
+
+
+def test_what_becomes_of_each_line_is_told_by_the_steps_in_force() -> None:
+    texts = ["panic: a", "\tpassword=hunter2", "GET /health", "chatty", "chatty", "fine"]
+    found = Trial(settings(STEPS)).many(WEB, [line(text) for text in texts])
+    assert [set(each.changed) for each in found] == [
+        {"joined"},
+        {"joined", "redacted", "level"},
+        {"dropped"},
+        set(),
+        {"limited"},
+        set(),
+    ]
+    stored = [each.record.message for each in found if each.record]
+    assert stored == ["panic: a\n\tpassword=[REDACTED]", "chatty", "fine"]
+    assert [each.to for each in found if not each.record] == [()] * 3
+
+
+def test_the_clock_of_a_trial_is_that_of_its_lines() -> None:
+    lines = [line("chatty", 0), line("chatty", 1000), line("panic: a", 2000), line("\tb", 9000)]
+    found = Trial(settings(STEPS)).many(WEB, lines)
+    assert [each.record is not None for each in found] == [True] * 4
+
+
+def test_lines_of_two_streams_are_tried_as_they_are_joined() -> None:
+    lines = [line("panic: a"), line("out", stderr=True), line("\tb")]
+    found = Trial(settings(STEPS)).many(WEB, lines)
+    assert [each.record and each.record.message for each in found] == [None, "out", "panic: a\n\tb"]

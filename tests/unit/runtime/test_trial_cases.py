@@ -63,3 +63,23 @@ def test_a_case_knows_where_it_stands() -> None:
     text = "tests:\n- {name: a, given: {message: x}, expect: {to: []}}\n"
     (verdict,) = run_cases(settings(text))
     assert (verdict.case.line, verdict.case.column) == (6, 3)
+
+
+def test_a_line_that_a_step_takes_out() -> None:
+    drop = "pipeline: {drop: [{regex: health}]}\n"
+    case = "tests: [{name: a, given: {message: %s}, expect: {dropped: %s}}]\n"
+    for message, wanted, passed in (
+        ("health", "true", True),
+        ("health", "false", False),
+        ("x", "true", False),
+        ("x", "false", True),
+    ):
+        (verdict,) = run_cases(settings(ROUTES + drop + case % (message, wanted)))
+        assert verdict.passed == passed
+        assert passed or verdict.misses == (Miss("dropped", wanted == "true", message == "health"),)
+
+
+def test_lines_that_become_one_record_are_compared_as_one() -> None:
+    trace = '{message: "panic: a\\n\\tpassword=hunter2"}'
+    assert misses(trace, '{message: "panic: a\\n\\tpassword=[REDACTED]", level: fatal}') == []
+    assert misses('{message: "one\\ntwo"}', '{message: "one\\ntwo"}') == []

@@ -134,3 +134,22 @@ def test_memory_does_not_grow_with_the_number_of_records() -> None:
 
     peak(200)
     assert peak(2000) < peak(300) * 1.5
+
+
+def test_what_would_be_joined_dropped_and_limited_is_counted() -> None:
+    new = """pipeline:
+  drop: [{regex: GET}]
+  limits: [{match: {regex: chatty}, rate: 1/m, over: drop}]
+"""
+    texts = ["panic: a", "\tb", "GET /", "chatty 1", "chatty 2", "chatty 3"]
+    stored = rows(*(line(text, 9) for text in texts), by="pipeline: {multiline: off}\n")
+    other = rows(line("between", 9), origin=DB, offset=9)
+    told = found(OLD + new, [stored[0], *other, *stored[1:]], old=OLD)
+    assert {step: told[step]["count"] for step in ("joined", "dropped", "limited")} == {
+        "joined": 1,
+        "dropped": 1,
+        "limited": 2,
+    }
+    assert (told["backends"]["mqtt"]["now"], told["backends"]["mqtt"]["then"]) == (6, 2)
+    lost = told["backends"]["mqtt"]["lost"]
+    assert (lost["count"], lost["samples"][0]["message"]) == (3, "GET /")
