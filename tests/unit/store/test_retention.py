@@ -177,6 +177,21 @@ async def test_what_went_while_nobody_looked_is_counted_after_a_kill(tmp_path: P
             assert reader.missed == 7
 
 
+async def test_what_went_is_counted_though_a_kill_finds_nothing_left_of_the_run(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path, memory=1) as rig:
+        made = rig.fill(3)
+        for segment in list(rig.store.segments):
+            await rig.store.drop(segment)
+        (tmp_path / "account.json").rename(tmp_path / "kept")
+    (tmp_path / "kept").rename(tmp_path / "account.json")
+    async with opened(tmp_path, memory=1) as rig:
+        reader = rig.store.reader(made[3].offset)
+        assert await drained(reader) == []
+        assert reader.missed == 27
+
+
 async def test_without_its_account_the_store_counts_what_its_files_hold(tmp_path: Path) -> None:
     async with opened(tmp_path, memory=1) as rig:
         made = rig.fill(3)

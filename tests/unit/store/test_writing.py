@@ -91,6 +91,7 @@ async def test_sources_are_sent_back_to_what_the_files_have(tmp_path: Path) -> N
         assert stored(tmp_path) == [*numbered(5), "line 33"]
         assert rig.store.health.counters == {"unwritten": 1, "read_again": 30}
         assert rig.store.health.reason == ""
+        assert await everything(rig) == [*numbered(5), "line 33"]  # the rest comes again
         rig.numbers = iter(range(5, 1000))
         made = rig.add(30)
         assert await everything(rig) == [*numbered(5), "line 33", *numbered(30, 5)]
