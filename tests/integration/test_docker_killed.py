@@ -32,9 +32,9 @@ LONG = """
 CONFIG = "version: 1\nstore: {flush: 200ms}\n"
 
 
-def towline(folder: Path, engine: Engine) -> Process:
+def towline(folder: Path, engine: Engine, text: str = CONFIG) -> Process:
     config = folder / "towline.yaml"
-    config.write_text(CONFIG)
+    config.write_text(text)
     command = [sys.executable, "-m", "towline", "run", "--config", str(config)]
     places = ["--data", str(folder / "data"), "--listen", f"127.0.0.1:{free_port()}"]
     environment = {"DOCKER_HOST": engine.host, "TOWLINE_DEVICE_ID": "pi"}

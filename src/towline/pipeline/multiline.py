@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from towline.config.pipeline import Joining
-from towline.pipeline.match import Matcher, compile_match, compile_regex
+from towline.pipeline.drop import Verdicts
+from towline.pipeline.match import compile_regex
 from towline.pipeline.traces import Goes, Trace, begins, further
 from towline.ports import Whose
 from towline.record import Line, Origin
@@ -162,7 +163,8 @@ class Multiline:
     def __init__(
         self, patterns: tuple[Joining, ...] = (), *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._patterns = [(compile_match(each.match), Pattern(each)) for each in patterns]
+        self._verdicts = Verdicts(each.match for each in patterns)
+        self._patterns = [Pattern(each) for each in patterns]
         self._clock = clock
         self._auto = Auto()
         self._groups: dict[Stream, _Group] = {}
@@ -186,10 +188,8 @@ class Multiline:
         return (name, False) in self._groups or (name, True) in self._groups
 
     def _rule(self, origin: Origin) -> Rule:
-        for matcher, rule in self._patterns:
-            if _holds(matcher, origin):
-                return rule
-        return self._auto
+        pairs = zip(self._patterns, self._verdicts.of(origin), strict=True)
+        return next((rule for rule, verdict in pairs if verdict is True), self._auto)
 
     def _join(self, rule: Rule, origin: Origin, name: str, lines: list[Line]) -> list[Line]:
         whole: list[Line] = []
@@ -209,8 +209,8 @@ class Multiline:
     def _take(
         self, rule: Rule, origin: Origin, stream: Stream, line: Line, now: float
     ) -> list[Line]:
-        if line.system:
-            return [line]
+        if line.system:  # a gap: what comes behind it does not go on with what was before
+            return [*self.settle(origin), line]
         whole: list[Line] = []
         group = self._groups.get(stream)
         if group and (line.extra or line.fields != group.fields or group.origin != origin):
@@ -284,10 +284,6 @@ def _due(group: _Group) -> float:
 
 def _first_row(line: Line) -> int:
     return line.first or line.seq
-
-
-def _holds(matcher: Matcher, origin: Origin) -> bool:
-    return matcher.of(origin) is True
 
 
 def _needs_a_look(lines: list[Line]) -> bool:

@@ -101,7 +101,8 @@ class Pipeline:
     @property
     def holds(self) -> bool:
         """Whether anything is held back."""
-        return any(step.holds for step in self._holding)
+        multiline, limits = self._multiline, self._limits  # asked for every batch
+        return (multiline is not None and multiline.holds) or (limits is not None and limits.holds)
 
     def due(self) -> float:
         """When something that is held back must go, by the clock; infinite where nothing is."""

@@ -178,6 +178,13 @@ def test_lines_of_two_processes_are_not_joined() -> None:
     assert (whole.text, whole.fields, other.text) == ("panic: a\n\tb", '{"pid":1}', "\tc")
 
 
+def test_lines_are_not_joined_across_a_gap() -> None:
+    rig = Rig()
+    lines = [rig.line("panic: a"), rig.line("lost"), rig.line("\tb")]
+    lines[1].system = True
+    assert rig.feed(lines) == ["panic: a", "lost", "\tb"]
+
+
 def test_a_piece_of_a_long_line_is_a_record_of_its_own() -> None:
     rig = Rig()
     lines = rig.lines("panic: a\n\tb\n\tc")
