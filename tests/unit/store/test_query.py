@@ -3,11 +3,12 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.store.rig import MS, WEB, Rig, messages, opened
+from tests.unit.store.rig import MS, WEB, Rig, messages, opened, records
 from towline.config.settings import Match
 from towline.pipeline.encode import encode, template_of
 from towline.record import LEVELS, RANK, Line, Origin, OriginType, Record
@@ -244,3 +245,14 @@ def test_a_filter_decides_for_an_origin_once() -> None:
     wanted._matcher.of = counted  # type: ignore[method-assign, assignment]
     assert all(wanted(record) for _ in range(5))
     assert asked == [WEB]
+
+
+async def test_rows_whose_members_stand_in_another_order_are_found(tmp_path: Path) -> None:
+    async with opened(tmp_path, memory=1) as rig:
+        rig.add(40)
+        (made,) = records(1, rig.store.next_offset, level="error")
+        row = made.json.replace(b'"level":"error",', b"")[:-1] + b',"level":"error"}'
+        rig.store.append([msgspec.structs.replace(made, json=row)])
+        rig.add(40)
+        page = await rig.store.query(Query(match=Match(level=("error",))))
+        assert [each.json for each in page.records] == [row]

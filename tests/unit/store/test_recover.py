@@ -174,3 +174,19 @@ async def test_files_are_in_order_of_offsets_even_where_the_clock_was_set_back(
         assert await everything(rig) == numbered(20)
         assert rig.store.next_offset > made[-1].offset
     assert older.exists()
+
+
+async def test_an_index_of_another_file_is_not_believed(tmp_path: Path) -> None:
+    async with opened(tmp_path) as rig:
+        rig.store.files.compression = "zstd"
+        rig.add(30)
+        rig.store.flush()
+        rig.store.files.roll()
+        rig.fill(1)
+        await rig.store.files.settle()
+        facts = [segment.facts for segment in rig.store.segments]
+    one, other = sorted((tmp_path / "logs").glob("*.index"))
+    one.write_text(other.read_text())
+    async with opened(tmp_path) as rig:
+        assert [segment.facts for segment in rig.store.segments] == facts
+        assert await rig.store.count(Query()) == 40
