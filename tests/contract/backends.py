@@ -266,10 +266,15 @@ def _syslog(scheme: str, **keys: object) -> Opener:
 
 
 @asynccontextmanager
-async def balena(folder: Path, url: str, **timing: Any) -> AsyncIterator[Backend]:
+async def balena(
+    folder: Path,
+    url: str,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    **timing: Any,
+) -> AsyncIterator[Backend]:
     """A backend of type `balena` that is in a hurry."""
     settings = KIND.config(**KIND.schema({"url": url, "uuid": "abc123", "key": "device-key"}))
-    async with BalenaBackend(settings, folder, Timing(**(HURRY | timing))) as backend:
+    async with BalenaBackend(settings, folder, Timing(**(HURRY | timing)), sleep) as backend:
         yield backend
 
 

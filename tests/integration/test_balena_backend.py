@@ -112,6 +112,20 @@ async def test_what_a_late_refusal_took_comes_again(api: LogStreams, tmp_path: P
         await auntil(lambda: sorted(set(numbers(api, 1))) == [0, 1, 2, 3])
 
 
+async def test_a_burst_goes_at_the_pace_of_the_protocol(api: LogStreams, tmp_path: Path) -> None:
+    waited: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+
+    async with balena(tmp_path, api.url, sleep, lines=10, every=100.0) as backend:
+        await backend.send(batch(45))
+        await auntil(lambda: numbers(api, 0) == list(range(45)))
+    assert len(waited) == 5
+    assert waited[0] == 0
+    assert waited[-1] > 300
+
+
 async def test_an_idle_stream_is_ended_and_nothing_is_said_twice(
     api: LogStreams, tmp_path: Path
 ) -> None:

@@ -16,7 +16,7 @@ def wire(**written: Any) -> ClickHouseWire:
     return ClickHouseWire(configured(KIND, url="http://ch:8123", **written))
 
 
-def options(*batch: Record, **written: Any) -> dict[str, str]:
+def options(batch: list[Record], **written: Any) -> dict[str, str]:
     path = wire(**written).request(batch).path
     return {key: value for key, (value,) in parse_qs(path.removeprefix("/?")).items()}
 
@@ -45,18 +45,17 @@ def test_a_row_has_a_value_for_each_column() -> None:
 
 
 def test_the_statement_names_the_table() -> None:
-    found = options(record(), database="fleet", table="lines")
+    found = options([record()], database="fleet", table="lines")
     assert found["query"] == "INSERT INTO lines FORMAT JSONEachRow"
     assert found["database"] == "fleet"
 
 
 def test_the_same_batch_has_the_same_token_and_another_has_another() -> None:
-    def token(*batch: Record) -> str:
-        return options(*batch)["insert_deduplication_token"]
-
     other = type(WEB)(type=OWN.type, name="x", device="attic")
-    assert token(record()) == token(record())
-    assert len({token(record()), token(record(), record()), token(record(origin=other))}) == 3
+    batches = [[record()], [record()], [record(), record()], [record(origin=other)]]
+    tokens = [options(batch)["insert_deduplication_token"] for batch in batches]
+    assert tokens[0] == tokens[1]
+    assert len(set(tokens)) == 3
 
 
 @pytest.mark.parametrize("name", ["logs; DROP TABLE x", "", "1a", "a.b", "\u00e4", "a" * 129])
