@@ -231,6 +231,14 @@ async def test_two_towlines_with_one_client_id_are_told_so(broker: Broker) -> No
         assert "another client may use the id towline-twins" in one.health.last_error
 
 
+async def test_a_name_that_is_none_is_told_and_the_next_server_used(broker: Broker) -> None:
+    settings = broker_settings("mqtt://no-such-host.invalid", broker.url)
+    async with connected(settings, "named") as connection:
+        first, second = connection.facts()["servers"]
+    assert (first["state"], first["error"]) == ("failed", "name not found")
+    assert (second["state"], second["error"]) == ("used", None)
+
+
 async def test_asked_to_reconnect_it_does_so_at_once(broker: Broker) -> None:
     async with connected(broker_settings(broker.url), "again") as connection:
         connection.reconnect()

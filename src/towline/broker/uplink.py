@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
@@ -100,16 +100,20 @@ class Uplink:
             await held.link.leave(last, GOODBYE_GRACE)
 
     async def _rest(self, seconds: float) -> None:
-        async def pause() -> None:
-            await self._sleep(seconds)
-
-        await _first(pause(), self._hurry.wait())
+        """Wait before the next try, unless somebody asks to hurry."""
+        pausing = asyncio.ensure_future(self._sleep(seconds))
+        hurrying = asyncio.create_task(self._hurry.wait())
+        try:
+            await asyncio.wait({pausing, hurrying}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            pausing.cancel()
+            hurrying.cancel()
         self._hurry.clear()
 
     async def _hold(self, held: Held) -> None:
         """Keep a link until it is lost; where a better server is back, go on with that one."""
         while await self._begin(held):
-            better = await _first(self._servers.better(held.rank), _closed(held))
+            better = await self._better_or_lost(held)
             if better is None:
                 break
             await self._move_from(held)
@@ -117,6 +121,18 @@ class Uplink:
         self.held = None
         self.still.set()
         held.place.ceiling.hung_up(held.link.largest_cut_off, held.link.said_code)
+
+    async def _better_or_lost(self, held: Held) -> Held | None:
+        """A better server's link; None where this one is lost first."""
+        looking = asyncio.create_task(self._servers.better(held.rank))
+        either: list[asyncio.Future[Any]] = [looking, held.link.closed]
+        try:
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            if found := await _given_up(looking):
+                found.link.close("stopped")
+            raise
+        return await _given_up(looking)
 
     async def _begin(self, held: Held) -> bool:
         link = held.link
@@ -154,17 +170,8 @@ class Uplink:
         self._owner.failed(f"{why}{again}", taken_over=said or suspected)
 
 
-async def _closed(held: Held) -> None:
-    await asyncio.shield(held.link.closed)
-
-
-async def _first(one: Coroutine[Any, Any, Any], other: Coroutine[Any, Any, Any]) -> Any:
-    """The result of whichever ends first; of the first one if both do."""
-    tasks = [asyncio.create_task(one), asyncio.create_task(other)]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    return next(task.result() for task in tasks if not task.cancelled())
+async def _given_up(looking: asyncio.Task[Held]) -> Held | None:
+    """End a search; what it had found all the same."""
+    looking.cancel()
+    await asyncio.wait({looking})
+    return None if looking.cancelled() else looking.result()

@@ -67,8 +67,8 @@ def edited(text: str, way: Way, wanted: Mapping[str, Any]) -> str:
 
 def _composed(text: str) -> yaml.Node:
     parse(read_text(text), _ANY_TAG)  # bounds: composing recurses
-    node: yaml.Node = yaml.compose(text, Loader=yaml.SafeLoader)  # type: ignore[assignment]
-    return node
+    found: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
+    return found or yaml.MappingNode("", [])
 
 
 def _found(node: yaml.Node, way: Way) -> yaml.Node | None:

@@ -116,6 +116,8 @@ def test_a_mapping_in_braces_keeps_what_is_not_changed() -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        "",
+        "# nothing\n",
         "version: 1\n",
         "version: 1",
         "version: 1\nbrokers:\napi: {}\n",
