@@ -23,6 +23,7 @@ _PRIVATE: Final = re.compile(r"(?i)(^|_)(password|passwd|secret|token|key|hash)$
 _HIDING: Final = frozenset({"!secret", "!encrypted"})
 _TAGS: Final = ("!secret", "!encrypted", "!env_var", "!include", "!include_dir_named")
 _ANY_TAG: Final = dict.fromkeys(_TAGS, lambda words, _: words)
+_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _PLAIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*|\d+(?:ms|s|m|h|d)")
 _WORDS: Final = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
 
@@ -49,6 +50,8 @@ def edited(text: str, way: Way, wanted: Mapping[str, Any]) -> str:
 
     `EditError` where that cannot be done without touching more.
     """
+    if strange := [name for name in (*way, *_names(wanted)) if not _NAME.fullmatch(name)]:
+        raise EditError("not_editable", f"{strange[0]!r} is no key")
     root = _composed(text)
     node = _found(root, way)
     if node is None:
@@ -63,6 +66,13 @@ def edited(text: str, way: Way, wanted: Mapping[str, Any]) -> str:
     if not is_said:
         raise EditError("not_editable", f"{'.'.join(way)}: please edit the file by hand")
     return changed
+
+
+def _names(wanted: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in wanted.items():
+        yield name
+        if isinstance(value, Mapping):
+            yield from _names(value)
 
 
 def _composed(text: str) -> yaml.Node:
@@ -245,6 +255,8 @@ def _block(values: Mapping[str, Any], indent: int) -> list[str]:
 
 
 def _flow(value: Any) -> str:
+    if value == MASK:
+        raise EditError("masked_value", f"{MASK} stands for no value here: write it out")
     if isinstance(value, Tagged):
         return str(value)
     if isinstance(value, Mapping):

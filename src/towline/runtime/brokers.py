@@ -108,11 +108,10 @@ class Brokers:
         text = self._owner.config_text()
         if etag not in ("", "*", etag_of(text.encode())):
             raise EditError("changed_meanwhile", "the file has changed since it was read")
-        present = shown(text, ("brokers", name)) or {}
         kept = {key: value for key, value in wanted.items() if value is not None}
         plain = []
         for way in _SECRETS:
-            if not _encrypt(kept, present, way, self._keys, ".".join(("brokers", name, *way))):
+            if not _encrypt(kept, way, self._keys, ".".join(("brokers", name, *way))):
                 plain.append(".".join(way))
         changed = edited(text, ("brokers", name), kept)
         outcome = await self._owner.edit(changed.encode(), etag_of(text.encode()), actor)
@@ -184,23 +183,14 @@ def _canonical(servers: list[Any]) -> set[str]:
     return set(found.servers) if isinstance(found, Broker) else {"?"}
 
 
-def _encrypt(
-    wanted: dict[str, Any],
-    present: dict[str, Any],
-    way: tuple[str, ...],
-    keys: Keys,
-    path: str,
-) -> bool:
+def _encrypt(wanted: dict[str, Any], way: tuple[str, ...], keys: Keys, path: str) -> bool:
     """Put a new secret as `!encrypted`; False where it stays readable."""
     for key in way[:-1]:
         inside = wanted.get(key)
         if not isinstance(inside, dict):
             return True
         wanted[key] = wanted = dict(inside)
-        present = present.get(key) or {}
     value = wanted.get(way[-1])
-    if value == MASK and present.get(way[-1]) != MASK:
-        raise EditError("masked_value", f"{path}: *** stands for no value here: write it out")
     if not isinstance(value, str) or value in ("", MASK):
         return True
     try:

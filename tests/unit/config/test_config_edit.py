@@ -157,6 +157,20 @@ def test_what_cannot_be_edited_without_harm_is_refused(text: str, code: str) -> 
     assert caught.value.code == code
 
 
+@pytest.mark.parametrize("key", ["a: b", "a\nbackends", "", "a#", "<<", "!secret x"])
+def test_a_key_that_could_say_more_than_a_key_is_refused(key: str) -> None:
+    for way, wanted in ((HOME, {key: 1}), (HOME, {"tls": {key: 1}}), (("brokers", key), {"a": 1})):
+        with pytest.raises(EditError):
+            edited(FILE, way, wanted)
+
+
+def test_a_mask_that_stands_for_nothing_is_refused() -> None:
+    for wanted in (SEEN | {"keep_alive": "***"}, SEEN | {"tls": {"key": "***"}}):
+        with pytest.raises(EditError) as caught:
+            edited(FILE, HOME, wanted)
+        assert caught.value.code == "masked_value"
+
+
 VALUES = st.one_of(
     st.booleans(),
     st.integers(0, 9999),
