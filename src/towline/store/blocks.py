@@ -60,6 +60,13 @@ class Blocks:
             return sum(length for _, (_, length) in self._places.values())
         return os.fstat(self._file.fileno()).st_size
 
+    def is_at(self, path: Path) -> bool:
+        """Whether it is this very file that lies there now."""
+        try:
+            return os.path.samestat(os.fstat(self._file.fileno()), path.stat())
+        except FileNotFoundError:
+            return False
+
     def words(self) -> bytes | None:
         """The words of its messages, see `words`; None where they are not known."""
         if self._suffix != ".zst" or not self._places:

@@ -184,7 +184,7 @@ class Segment:
         again._scan_file(file, decode)
         self.damaged = again.damaged
         found = again.facts.blocks
-        if again.facts.count:
+        if again.facts.count and file.is_at(self.current()):  # it may have been written anew
             again._remember()
             self.facts = again.facts
         return found

@@ -190,3 +190,19 @@ async def test_an_index_of_another_file_is_not_believed(tmp_path: Path) -> None:
     async with opened(tmp_path) as rig:
         assert [segment.facts for segment in rig.store.segments] == facts
         assert await rig.store.count(Query()) == 40
+
+
+async def test_a_file_written_anew_under_a_query_keeps_its_own_index(tmp_path: Path) -> None:
+    async with opened(tmp_path, memory=1) as rig:
+        rig.store.files.compression = "zstd"
+        rig.fill(1)
+        await rig.store.files.settle()
+        (segment,) = rig.store.segments
+        with segment.opened() as old:
+            await rig.store.thin(segment, lambda record: record.message != "line 3")
+            blocks = segment.blocks(old, rig.store.decode)
+        assert blocks is not None
+        assert sum(block.count for block in blocks) == 10  # those of the file it has open
+        assert segment.facts.count == 1
+        rig.add(1)  # memory holds one record, which is this
+        assert await everything(rig) == ["line 3", "line 10"]
