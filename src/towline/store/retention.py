@@ -85,25 +85,31 @@ class Retention:
 
     async def _clean_by_age(self) -> int:
         store, now, gone = self._store, self._clock(), 0
-        horizons = self._rules.horizons(now)
-        for segment in store.segments[-1:]:
-            facts = segment.facts
-            # with rules, some of its records may have to go long before it is full
-            decisive = facts.oldest if len(horizons) > 1 else facts.newest
-            if facts.count and decisive < max(horizons):
-                store.files.roll()
-                await store.files.settle()
         for segment in list(store.segments):
             facts = segment.facts
-            if store.files.is_open(segment) or not facts.count or facts.oldest >= max(horizons):
+            horizons = self._horizons(segment, now)
+            too_old = facts.newest < min(horizons)
+            some_are = len(horizons) > 1 and facts.oldest < max(horizons)
+            if not facts.count or not (too_old or some_are):
                 continue
-            held = [horizons[at] for at in self._rules.possible(facts, store.decode)]
-            if facts.newest < min(held):
+            if store.files.is_open(segment):  # of a quiet store, it may be for long
+                store.files.roll()
+                await store.files.settle()
+            if store.files.is_open(segment):
+                continue  # the disk refuses
+            if too_old:
                 gone += facts.count
                 await store.drop(segment)
-            elif facts.oldest < max(held) and len(held) > 1:
+            else:
                 gone += await self._thin(segment, now)
         return gone
+
+    def _horizons(self, segment: Segment, now: float) -> set[float]:
+        """The times before which its records are too old: those of the ages that may hold."""
+        found = self._rules.horizons(now)
+        if segment.facts.oldest >= max(found):  # whatever holds
+            return {min(found)}
+        return {found[at] for at in self._rules.possible(segment.facts, self._store.decode)}
 
     async def _thin(self, segment: Segment, now: float) -> int:
         """Look into a file, unless that was done before, and write it anew if it is worth it."""

@@ -68,20 +68,16 @@ class Rules:
 
     def possible(self, facts: Facts, decode: Decoder) -> frozenset[int]:
         """The numbers of the ages that can hold for any record of a file, by its facts."""
-        everything = frozenset(range(len(self.ages)))
-        if not facts.kinds or ANY in facts.kinds:
-            return everything
-        found: set[int] = set()
-        try:
-            for kind in facts.kinds:
-                found |= (
-                    self._possible(decode.origin(kind.origin), kind) if kind.origin else everything
-                )
-        except ValueError:  # a type of origin that a later version knows
-            return everything
-        return frozenset(found)
+        return frozenset[int]().union(*(self._possible(k, decode) for k in facts.kinds or (ANY,)))
 
-    def _possible(self, origin: Origin, kind: Kind) -> set[int]:
+    def _possible(self, kind: Kind, decode: Decoder) -> set[int]:
+        everything = set(range(len(self.ages)))
+        if kind.origin is None:
+            return everything
+        try:
+            origin = decode.origin(kind.origin)
+        except ValueError:  # a type that a later version knows
+            return everything
         found: set[int] = set()
         for number, matcher in enumerate(self._matchers):
             verdict = matcher.of(origin, kind)

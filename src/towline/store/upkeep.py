@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol, Self, runtime_checkable
 
 from towline.config.settings import Upkeep as UpkeepSettings
+from towline.record import Origin
 from towline.status import Health
 from towline.store.checkpoints import Checkpoint
 from towline.store.log import Store
@@ -44,8 +45,8 @@ class Progressing(Protocol):
 class Rereads(Progressing, Protocol):
     """A source that can be sent back while it runs: its next `run` goes on from what is on disk."""
 
-    def rereads(self, container: str) -> bool:
-        """Whether it can read a container again from its checkpoint."""
+    def rereads(self, origin: Origin) -> bool:
+        """Whether it can read again, from its checkpoint, what it emitted of an origin."""
 
     def go_back(self) -> None:
         """Forget how far it has read."""
@@ -80,8 +81,8 @@ class Ledger:
         """Keep a source's progress from now on."""
         self._sources[source] = runs
 
-    def _rereads(self, container: str) -> bool:
-        return any(source.rereads(container) for source, _ in self._movable())
+    def _rereads(self, origin: Origin | None) -> bool:
+        return any(origin is None or source.rereads(origin) for source, _ in self._movable())
 
     def _movable(self) -> list[tuple[Rereads, Runs]]:
         return [(s, runs) for s, runs in self._sources.items() if runs and isinstance(s, Rereads)]

@@ -8,10 +8,10 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
-from towline.record import Record
+from towline.record import Origin, Record
 from towline.status import Health, State
 from towline.store.account import Account
 from towline.store.files import Files
@@ -34,8 +34,9 @@ PROBE: Final = 16_384
 class Writing:
     """Writes what is appended to `ring`, up to offset `written` so far.
 
-    `rereads` tells of a container whether its source could read it again. While there is a hole,
-    nothing is written: what the files have of a container must be all of it up to some row.
+    `rereads` tells of an origin whether its source could read it again; of None, whether any source
+    could read anything. While there is a hole, nothing is written: what the files have of an origin
+    must be all of it up to some row.
     """
 
     def __init__(
@@ -44,10 +45,10 @@ class Writing:
         self.ring = ring
         self.written = ring.first
         self.account = Account(None)
-        self.rereads: Callable[[str], bool] = lambda _: False
+        self.rereads: Callable[[Origin | None], bool] = lambda _: False
         self.hole = False
         self._sound = True
-        self._forgotten: Counter[str] = Counter()
+        self._forgotten: Counter[Origin | None] = Counter()
         self._files = files
         self._health = health
         self._monotonic = monotonic
@@ -84,23 +85,23 @@ class Writing:
             return
         records, first = self.ring.slice(self.written, count), self.written
         self.written += count
-        again = Counter(_container(record) for record in records if self._comes_again(record))
+        again = Counter(record.origin for record in records if self._comes_again(record))
         self._forget(first, self.written, again, len(records) - again.total())
 
-    def _forget(self, first: int, end: int, again: Counter[str], lost: int) -> None:
+    def _forget(self, first: int, end: int, again: Mapping[Any, int], lost: int) -> None:
         taken = self.account.taken
         if again and not self.hole:
             self.hole = True
             taken.finish(first)
         if self.hole:
             taken.add(first, end, lost)
-            self._forgotten += again
+            self._forgotten.update(again)
         if lost:
             self._health.counters["unwritten"] += lost
             self.account.totals["unwritten"] += lost
 
     def _comes_again(self, record: Record) -> bool:
-        return record.seq > 0 and self.rereads(_container(record))
+        return record.seq > 0 and self.rereads(record.origin)
 
     def flush_now_and_then(self) -> None:
         """Flush, but do not ask a disk that refuses again and again."""
@@ -167,7 +168,7 @@ class Writing:
             return  # all of it is read again anyway
         self.written = max(reached, self.ring.first)
         if (count := self.written - reached) > 0:  # memory has forgotten whose they were
-            again = Counter({"": count} if self.rereads("") else {})
+            again = Counter({None: count} if self.rereads(None) else {})
             self._forget(reached, self.written, again, count - again.total())
 
     def mend(self) -> bool:
@@ -187,7 +188,7 @@ class Writing:
         except OSError as exc:
             self._refused(exc)
             return False
-        self._forgotten += Counter(_container(one) for one in held if self._comes_again(one))
+        self._forgotten.update(one.origin for one in held if self._comes_again(one))
         ring.take_out(lambda one: one.offset >= self.written and self._comes_again(one), ring.next)
         for record in kept:
             taken.add(record.offset, record.offset + 1, 1)
@@ -199,8 +200,8 @@ class Writing:
         return True
 
     def _count_again(self) -> None:
-        for container, count in self._forgotten.items():
-            kind = "read_again" if self.rereads(container) else "unwritten"
+        for origin, count in self._forgotten.items():
+            kind = "read_again" if self.rereads(origin) else "unwritten"
             self._health.counters[kind] += count
             self.account.totals[kind] += count
         _log.warning(
@@ -222,7 +223,3 @@ class Writing:
         finally:
             probe.unlink(missing_ok=True)
         return True
-
-
-def _container(record: Record) -> str:
-    return record.origin.container_id or ""

@@ -140,6 +140,10 @@ async def test_a_quiet_open_file_does_not_keep_what_a_rule_lets_go(tmp_path: Pat
         rig.store.flush()
         assert await retention(rig, DEBUG, hours=1.5).clean() == 1
         assert stored(tmp_path) == ["line 1"]
+        rig.add(1)
+        rig.store.flush()
+        assert await retention(rig, DEBUG, hours=1.5).clean() == 0
+        assert rig.store.files.is_open(rig.store.segments[-1])  # nothing in it that a rule lets go
 
 
 async def test_readers_count_what_rules_removed_before_them_and_nothing_else(

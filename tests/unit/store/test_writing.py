@@ -29,8 +29,8 @@ class Source:
         self.told.append("progress")
         return Progress([], self.rig.store.next_offset, lambda: None)
 
-    def rereads(self, container: str) -> bool:
-        return not container or container == self.container
+    def rereads(self, origin: Origin) -> bool:
+        return origin.container_id == self.container
 
     def go_back(self) -> None:
         self.told.append("go back")
@@ -74,7 +74,7 @@ async def test_sources_are_sent_back_to_what_the_files_have(tmp_path: Path) -> N
         reader = rig.store.reader(made[0].offset)
         with refusing(tmp_path):
             rig.add(7)
-            rig.add(1, origin=OWN, seq=0)
+            rig.add(1, origin=OWN)
             rig.add(20)
             rig.add(1, origin=OWN, seq=0)
             rig.add(3)

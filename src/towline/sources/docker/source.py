@@ -224,9 +224,9 @@ class DockerSource:
 
         return Progress(points, covered, saved)
 
-    def rereads(self, container: str) -> bool:
-        """Whether a container is still there; an empty text asks for any at all."""
-        return not container or self._census.has(container)
+    def rereads(self, origin: Origin) -> bool:
+        """Whether a container is still there."""
+        return self._census.has(origin.container_id or "")
 
     def go_back(self) -> None:
         """Forget how far containers are read: the next session finds out from what is on disk."""

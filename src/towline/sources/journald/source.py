@@ -264,6 +264,16 @@ class JournaldSource:
             covered = min(covered, lowest)
         return Progress([point], covered, partial(self._saved, point.seq))
 
+    def rereads(self, origin: Origin) -> bool:
+        """Whether it came from the journal; Towline's own words did not."""
+        return origin.source == self.name and origin.type is not OriginType.SYSTEM
+
+    def go_back(self) -> None:
+        """Forget how far the journal is read: the next run finds out from what is on disk."""
+        self._since.clear()
+        self._noted.clear()
+        self._parts = Parts()
+
     def _before(self) -> str | None:
         """The cursor before what is not in the store; empty where all is, None if not known."""
         begun = self._parts.before
