@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import accumulate
 from string import hexdigits
 from typing import Final
 
@@ -105,6 +107,20 @@ Batch = Sequence[Record]
 def record_id(offset: int) -> str:
     """The public form of an offset: sixteen hexadecimal digits; text order is store order."""
     return f"{offset:016x}"
+
+
+DEEPEST: Final = 100
+"""Levels that a record's fields may be nested: who reads them back may stand deep in calls."""
+
+_BRACKET: Final = re.compile(r"[\[\]{}]")
+
+
+def is_deep(text: str) -> bool:
+    """Whether the brackets of a JSON text are nested deeper than `DEEPEST`."""
+    if text.count("[") + text.count("{") <= DEEPEST:
+        return False
+    steps = (1 if sign in "[{" else -1 for sign in _BRACKET.findall(text))
+    return max(accumulate(steps)) > DEEPEST
 
 
 def parse_id(text: str) -> int:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from itertools import accumulate
 from typing import Any, Final
 
 import msgspec
 
 from towline.broker.topics import UNKNOWN, VALUES
-from towline.record import Origin, Record
+from towline.record import Origin, Record, is_deep
 
 _NS: Final = 1_000_000
 _MOST_FIELDS: Final = 64
 _LONGEST_FIELD: Final = 512
 _LONGEST_ID: Final = 64
-_DEEPEST: Final = 100
-_BRACKET = re.compile(rb"[\[\]{}]")
 
 
 class _Details(msgspec.Struct, gc=False, rename="camel"):
@@ -62,8 +58,8 @@ class Details:
     @property
     def fields(self) -> dict[str, Any]:
         """The parsed fields; none where they are nested without end."""
-        raw = bytes(self._found.fields)
-        return _fields(raw) if raw and not _is_deep(raw) else {}
+        raw = bytes(self._found.fields).decode()
+        return _fields(raw) if raw and not is_deep(raw) else {}
 
     @property
     def flat_fields(self) -> dict[str, str]:
@@ -81,14 +77,6 @@ class Details:
         if origin.container_id and record.seq and not self.is_system:
             return f"{origin.container_id[:_LONGEST_ID]}-{record.seq}-{self.ns}"
         return f"{origin.device}-{record.id}"
-
-
-def _is_deep(text: bytes) -> bool:
-    """Whether brackets are nested deeper than whoever reads or writes them might stand."""
-    if text.count(b"[") + text.count(b"{") <= _DEEPEST:
-        return False
-    steps = (1 if sign[0] in b"[{" else -1 for sign in _BRACKET.findall(text))
-    return max(accumulate(steps)) > _DEEPEST
 
 
 def _text(item: Any) -> str:

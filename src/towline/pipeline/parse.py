@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from towline.pipeline.level import level_from
-from towline.record import Line
+from towline.record import Line, is_deep
 
 LEVEL_KEYS: Final = (
     "level", "severity", "lvl", "loglevel", "log.level", "@level", "levelname", "LogLevel", "@l",
@@ -30,7 +30,8 @@ def parse_json(line: Line) -> None:
         found = _decode(line.text)
     except (ValueError, RecursionError):
         return
-    refine(line, found)
+    if not is_deep(line.text):
+        refine(line, found)
 
 
 def refine(line: Line, found: dict[str, Any]) -> None:

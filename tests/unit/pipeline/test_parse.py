@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from towline.pipeline.encode import Decoder, encode, template_of
 from towline.pipeline.parse import parse_json
-from towline.record import Line
+from towline.record import Line, Origin, OriginType, Record
 
 
 def parsed(text: str, level: str = "") -> Line:
@@ -161,3 +162,16 @@ def test_no_member_is_lost_and_fields_are_json(whole: dict[str, Any]) -> None:
 @given(st.text().map(lambda text: "{" + text + "}"))
 def test_nothing_raises(text: str) -> None:
     parsed(text)
+
+
+@pytest.mark.parametrize("depth", [99, 100, 900, 990, 996])
+def test_fields_that_are_kept_can_be_read_back_from_anywhere(depth: int) -> None:
+    line = parsed('{"a":' + "[" * depth + "]" * depth + "}", "info")
+    assert bool(line.fields) == (depth < 100)
+    origin = Origin(type=OriginType.CONTAINER, name="web", device="pi")
+    (record,) = encode(template_of(origin), [line], 0)
+
+    def deep_in_calls(more: int) -> Record:
+        return deep_in_calls(more - 1) if more else Decoder()(record.json)
+
+    assert deep_in_calls(300).json == record.json
