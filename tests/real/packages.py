@@ -34,6 +34,7 @@ GIT = (
 )
 TESTS = (
     Tool("journalctl", "systemd", "tests of the journal"),
+    Tool("debootstrap", "debootstrap", "a root filesystem for a real Home Assistant"),
     Tool("sshd", "openssh-server", "tests of repositories over ssh"),
     Tool("rsyslogd", "rsyslog-gnutls", "tests of records to a syslog server"),
     Tool("chromium", "chromium", "tests of the page"),

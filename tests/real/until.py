@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 
@@ -25,9 +25,13 @@ def until(
     return value
 
 
+@overload
 async def auntil(
-    predicate: Callable[[], T | Awaitable[T]], timeout: float = 10, what: str = ""
-) -> T:
+    predicate: Callable[[], Awaitable[T]], timeout: float = ..., what: str = ...
+) -> T: ...
+@overload
+async def auntil(predicate: Callable[[], T], timeout: float = ..., what: str = ...) -> T: ...
+async def auntil(predicate: Callable[[], Any], timeout: float = 10, what: str = "") -> Any:
     """The same within an event loop; `predicate` may be a coroutine function."""
     deadline = time.monotonic() + timeout
     while not (value := await _value(predicate)):
@@ -37,7 +41,7 @@ async def auntil(
     return value
 
 
-async def _value(predicate: Callable[[], T | Awaitable[T]]) -> T:
+async def _value(predicate: Callable[[], Any]) -> Any:
     value = predicate()
     if isawaitable(value):
         return await value

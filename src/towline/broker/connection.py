@@ -176,6 +176,10 @@ class Connection:
         """From now on this stands at a topic, retained; an empty payload removes it."""
         self._kept.set(topic, payload)
 
+    def let_go(self, topic: str) -> None:
+        """Keep a topic no more, and leave what stands there."""
+        self._kept.forget(topic)
+
     def subscribe(
         self,
         topic_filter: str,

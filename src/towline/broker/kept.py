@@ -41,6 +41,11 @@ class Kept:
         self._due[topic] = payload
         self._bell.set()
 
+    def forget(self, topic: str) -> None:
+        """What stands there is nobody's business any more, and is left as it is."""
+        self._wanted.pop(topic, None)
+        self._due.pop(topic, None)
+
     def begin(self) -> None:
         """A new session: the broker may have forgotten everything."""
         self._due = self._wanted | self._due

@@ -83,7 +83,6 @@ class Devices:
         if payload or known is None or known.deleted or topic not in self._sent:
             return ""
         known.deleted = True
-        self._keep(topic, b"")
         del self._sent[topic]
         return known.name
 

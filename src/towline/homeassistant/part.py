@@ -248,6 +248,7 @@ class HomeAssistantPart:
         name = self._devices.heard(message.topic, message.payload)
         if name:
             self._kept.pop(message.topic, None)
+            self._connection.let_go(message.topic)
             self._tell(self._words.message("device_deleted", name=name), "info")
 
     def clear(self, topic: str) -> None:
