@@ -36,11 +36,15 @@ class Run:
 class Collect:
     """Runs the readers in turn, so that a slow minute of the machine hits all of them."""
 
-    def __init__(self, ground: Ground, idle: Running, sending: Running) -> None:
+    def __init__(self, ground: Ground, idle: Running, sending: Running, direct: Running) -> None:
         self._ground = ground
         self._bare = Bare(ground)
         self._lines = ground.size.lines
-        self._towlines = {"towline, files": idle, "towline, files + MQTT batches": sending}
+        self._towlines = {
+            "towline, API": idle,
+            "towline, API + MQTT batches": sending,
+            "towline, json files": direct,
+        }
 
     def table(self, title: str, round_: Callable[[], dict[str, Run]]) -> Table:
         """Medians of several rounds."""
@@ -126,9 +130,10 @@ class Collect:
 def tables(ground: Ground) -> Iterator[Table]:
     """Read back, then a live flood."""
     with ExitStack() as stack:
-        idle = stack.enter_context(Running(ground, "collect-idle"))
-        sending = stack.enter_context(Running(ground, "collect-mqtt", BATCHES))
-        collect = Collect(ground, idle, sending)
+        idle = stack.enter_context(Running(ground, "collect-idle", read="api"))
+        sending = stack.enter_context(Running(ground, "collect-mqtt", BATCHES, read="api"))
+        direct = stack.enter_context(Running(ground, "collect-direct", read="files"))
+        collect = Collect(ground, idle, sending, direct)
         stack.callback(ground.remove_containers)
         yield collect.table("read back of one container", collect.back)
         table = collect.table("live flood of one container", collect.flood)

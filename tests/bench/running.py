@@ -32,14 +32,20 @@ _TAIL: Final = 4096
 
 
 class Running:
-    """One `towline run`. `mqtt` None: no backend; a mapping: its variables beside the broker's."""
+    """One `towline run`. `mqtt` None: no backend; a mapping: its variables beside the broker's.
 
-    def __init__(self, ground: Ground, name: str, mqtt: dict[str, str] | None = None) -> None:
+    `read` is by which way it reads the engine's containers.
+    """
+
+    def __init__(
+        self, ground: Ground, name: str, mqtt: dict[str, str] | None = None, *, read: str = "auto"
+    ) -> None:
         self.data = ground.folder / name
         self.port = free_port()
         self.data.mkdir()
         config = ground.folder / f"{name}.yaml"
-        config.write_text("version: 1\n")
+        sources = f"sources: {{docker: {{type: docker, read: {read}}}}}"
+        config.write_text(f"version: 1\n{sources}\n")
         env = dict.fromkeys(CLEAN, "") | {"DOCKER_HOST": ground.engine.host}
         if mqtt is not None:
             env |= {"MQTT_BROKER": ground.broker.url, **mqtt}

@@ -27,8 +27,9 @@ def tables(ground: Ground) -> Iterator[Table]:
     title = f"steady: {_count(ground)} containers at {thousands(RATE)} lines/s each"
     table = Table(f"{title}, {ground.size.seconds:g} s", columns)
     alone(ground, table)
-    whole(ground, table, "towline, files", None)
-    whole(ground, table, "towline, files + MQTT batches", BATCHES)
+    whole(ground, table, "towline, API", None, read="api")
+    whole(ground, table, "towline, json files", None)
+    whole(ground, table, "towline, json files + MQTT batches", BATCHES)
     table.notes += ["aims: reader alone 3 µs/line; with files and MQTT 0.08 core, 60 MB"]
     yield table
 
@@ -41,10 +42,12 @@ def _writers(ground: Ground, *options: str) -> list[str]:
     return ground.write_many(_count(ground), *options, rate=RATE)
 
 
-def whole(ground: Ground, table: Table, name: str, mqtt: dict[str, str] | None) -> None:
+def whole(
+    ground: Ground, table: Table, name: str, mqtt: dict[str, str] | None, *, read: str = "auto"
+) -> None:
     """Towline, attached by itself to each container as it starts."""
-    folder = f"steady-{'files' if mqtt is None else 'mqtt'}"
-    with Running(ground, folder, mqtt) as towline:
+    folder = f"steady-{read}-{'alone' if mqtt is None else 'mqtt'}"
+    with Running(ground, folder, mqtt, read=read) as towline:
         begun = towline.next_offset()
         try:
             _writers(ground)

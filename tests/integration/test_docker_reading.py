@@ -33,7 +33,7 @@ async def test_containers_that_run_already_and_those_that_start_are_read(
         await watch.until("early", "early")
         await asyncio.to_thread(containers.run, "echo late; sleep 60", name="late")
         await watch.until("late", "late")
-        assert "Container late started" in watch.said()
+        await auntil(lambda: "Container late started" in watch.said())
         assert watch.shown("late")["attached"]
 
 

@@ -17,6 +17,10 @@ from tests.real.image import IMAGE, import_image
 from tests.real.process import NotStarted, Process, alive, command_line, end
 from tests.real.until import until
 
+OTHER = "TOWLINE_TEST_DOCKERD"
+"""The variable that names another dockerd for all tests, such as one of a newer Docker unpacked
+beside the machine's own: `/folder/usr/sbin/dockerd`, with containerd in `/folder/usr/bin`."""
+
 LONGEST_FOLDER = 60
 """A unix socket's path holds 107 bytes, and containerd puts its own below ours."""
 
@@ -31,7 +35,7 @@ class Engine:
         live_restore: bool = False,
         log_driver: str = "json-file",
         options: Sequence[str] = (),
-        dockerd: str = "dockerd",
+        dockerd: str = "",
     ) -> None:
         self.folder = folder.absolute()
         digest = hashlib.sha256(str(self.folder).encode()).hexdigest()[:12]
@@ -43,7 +47,7 @@ class Engine:
         self.live_restore = live_restore
         self.log_driver = log_driver
         self._options = tuple(options)
-        self._dockerd = dockerd
+        self._dockerd = dockerd or os.environ.get(OTHER, "dockerd")
         self.log = self.folder / "dockerd.log"
         self._process = Process([], self.log)
 
@@ -71,7 +75,7 @@ class Engine:
         # A file of our own: the machine's /etc/docker/daemon.json is for the machine's engine.
         (self.folder / "daemon.json").write_text("{}")
         self._end_predecessor()
-        self._process = Process(self._command(), self.log)
+        self._process = Process(self._command(), self.log, env=self._environment())
         self._process.start()
         try:
             until(lambda: answers(self.host) or not self._process.running, timeout)
@@ -138,6 +142,14 @@ class Engine:
             *(["--live-restore"] if self.live_restore else []),
             *self._options,
         ]
+
+    def _environment(self) -> dict[str, str] | None:
+        """Where another dockerd finds its own containerd and shim, before the machine's."""
+        folder = Path(self._dockerd).parent
+        if not folder.is_absolute():
+            return None
+        others = f"{folder}:{folder.parent / 'bin'}"
+        return {"PATH": f"{others}:{os.environ.get('PATH', os.defpath)}"}
 
     def _end_predecessor(self) -> None:
         # A dockerd that an earlier, killed session of ours left behind.
