@@ -117,7 +117,11 @@ async def test_damage_that_is_there_at_first_sight_hides_nothing_behind_it(
         await watch.until("torn", "line 500")
         await watch.until_ended("torn")
     found = numbers(watch.texts("torn"))
-    assert found[:200] == list(range(1, 201))
+    before = [number for number in found if number <= 200]
+    assert before == list(range(1, len(before) + 1))
+    # a newer engine drops what it had read and not sent yet when it runs into damage
+    major = int(containers.cli("version", "--format", "{{.Server.Version}}").partition(".")[0])
+    assert len(before) == 200 or (major >= 23 and watch.read == "api")
     assert found[-289:] == list(range(212, 501))
     assert len(watch.gaps("torn")) == 1
 

@@ -183,16 +183,18 @@ class JsonLog:
                 if data:
                     taken += len(data)
                     self._take(data)
-                    self._hold_newer()
-                    await asyncio.sleep(0)
+                    self._mark = data[-_MARK:]
+                    if self._current.size > self._current.offset:
+                        self._hold_newer()
+                        await asyncio.sleep(0)
+                    elif self._at + 1 == len(self._opened) and not await self._newer():
+                        break
                 elif self._at + 1 < len(self._opened):
                     self._next()
                 elif not await self._newer():
                     break
         except OSError as exc:
             raise FilesAway(f"{self.path.name}: {exc.strerror or exc}") from exc
-        if taken:
-            self._mark = self._current.before(_MARK)
         if not self._settled:
             self._settled = True
             self._catch_up.emit(self._catch_up.position.settle())
