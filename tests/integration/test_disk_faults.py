@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import urllib.request
@@ -16,6 +17,7 @@ import pytest
 from tests.integration.test_docker_killed import towline as run
 from tests.real.containers import Containers
 from tests.real.engine import Engine
+from tests.real.journal import Journal
 from tests.real.process import Process
 from tests.real.until import until
 from towline.store import codec
@@ -45,9 +47,9 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", folder], check=True)
 
 
-def started(folder: Path, engine: Engine) -> Process:
+def started(folder: Path, engine: Engine, more: str = "") -> Process:
     process = run(folder, engine)
-    (folder / "towline.yaml").write_text(CONFIG)
+    (folder / "towline.yaml").write_text(CONFIG + more)
     process.start()
     until(lambda: asked(process, "health") is not None, 30)
     return process
@@ -154,6 +156,42 @@ def test_a_sync_that_fails_is_not_trusted_and_costs_no_line(
     finally:
         process.stop()
     assert numbers(tmp_path) == list(range(1, LINES + 1))
+
+
+def test_what_a_full_disk_refused_is_read_again_from_the_journal(
+    tmp_path: Path, disk: Path, engine: Engine, journal: Journal
+) -> None:
+    tag = f"disk-{os.getpid()}"
+    process = started(tmp_path, engine, "sources: {host: {type: journald}}\n")
+    try:
+        for number in range(1, 301):
+            journal.write(f"{tag} {number}", SYSLOG_IDENTIFIER=tag)
+        until(lambda: len(entries(tmp_path, tag)) == 300, 30, pause=0.1)
+        filler = fill(disk)
+        for number in range(301, 1501):
+            journal.write(f"{tag} {number}", SYSLOG_IDENTIFIER=tag)
+        until(lambda: newest_of(process, tag) == 1500, 60, pause=0.1)
+        filler.unlink()
+        until(lambda: len(entries(tmp_path, tag)) >= 1500, 60, pause=0.2)
+        assert store(process)["counters"]["read_again"] > 200
+    finally:
+        process.stop()
+    assert entries(tmp_path, tag) == list(range(1, 1501))
+
+
+def entries(folder: Path, tag: str) -> list[int]:
+    """The numbers of the journal's entries under a name, in store order."""
+    found: list[int] = []
+    for path in sorted((folder / "data" / "logs").glob("*.ndjson*")):
+        with suppress(FileNotFoundError):  # compressed meanwhile
+            texts = [str(json.loads(row)["message"]) for row in codec.lines(path)]
+            found += [int(text.split()[1]) for text in texts if text.startswith(f"{tag} ")]
+    return found
+
+
+def newest_of(process: Process, tag: str) -> int:
+    found = asked(process, f"logs?text={tag}&limit=1")
+    return int(found["logs"][0]["message"].split()[1]) if found and found["logs"] else 0
 
 
 def test_a_disk_that_is_read_only_leaves_memory_and_the_api(
