@@ -11,6 +11,7 @@ from tests.real.broker import Broker
 from tests.real.until import auntil
 from towline.broker.connection import Connection
 from towline.broker.incoming import Inbox, Incoming
+from towline.errors import Rejected
 
 pytestmark = pytest.mark.broker
 
@@ -150,6 +151,18 @@ async def test_what_is_kept_stands_at_whatever_broker_there_is(tmp_path: Path) -
             found, last = await asyncio.to_thread(listener.expect, 2)
         assert (found.payload, found.retain) == (b"3", True)
         assert last.payload == b"last word"
+
+
+async def test_what_is_no_topic_is_kept_from_standing_in_the_way_of_others(
+    broker: Broker,
+) -> None:
+    async with connected(broker_settings(broker.url), "keeps", wait=False) as connection:
+        with pytest.raises(Rejected, match="not a topic"):
+            connection.keep("kept/+", b"1")
+        connection.keep("kept/topic", b"1")
+        with broker.listen("kept/topic") as listener:
+            (found,) = await asyncio.to_thread(listener.expect, 1)
+    assert found.payload == b"1"
 
 
 async def test_a_flood_of_retained_messages_is_bounded_and_counted(broker: Broker) -> None:

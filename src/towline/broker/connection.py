@@ -14,7 +14,7 @@ from towline.broker.dial import Dialer
 from towline.broker.hearsay import Hearsay
 from towline.broker.kept import Kept
 from towline.broker.login import login
-from towline.broker.packets import LARGEST
+from towline.broker.packets import LARGEST, topic_bytes
 from towline.broker.servers import Accounts, Held, Servers
 from towline.broker.subscriptions import Handler, Subscription, Subscriptions
 from towline.broker.topics import status_topic
@@ -173,7 +173,11 @@ class Connection:
         held.place.ceiling.passed(flight.largest)
 
     def keep(self, topic: str, payload: bytes) -> None:
-        """From now on this stands at a topic, retained; an empty payload removes it."""
+        """From now on this stands at a topic, retained; an empty payload removes it.
+
+        `Rejected` for what is no topic, `TooMany` beyond a bound.
+        """
+        topic_bytes(topic)
         self._kept.set(topic, payload)
 
     def let_go(self, topic: str) -> None:
@@ -270,7 +274,9 @@ class Connection:
         self._trouble.happened(reason)
 
     def _warnings(self, held: Held | None) -> list[str]:
-        found = [] if self.settings.tls.verify else [UNVERIFIED]
+        places = [held.place] if held else self._servers.places
+        is_open = not self.settings.tls.verify and any(place.at.tls for place in places)
+        found = [UNVERIFIED] if is_open else []
         return [*found, UNTOLD] if held and not held.link.version_5 else found
 
     def _answered(self, number: int, code: int) -> None:

@@ -178,7 +178,8 @@ class Probe:
         began = time.monotonic()
         heard = await self._subscribed(link, topic)
         if heard:
-            self._report.error = f"{self._at}: {self._wrong('subscribe', heard, began)}"
+            told = self._wrong("subscribe", f"{heard} ({topic})", began)
+            self._report.error = f"{self._at}: {told}"
         else:
             self._passed("subscribe", "allowed", began)
         began = time.monotonic()
@@ -186,7 +187,8 @@ class Probe:
             async with asyncio.timeout(STEP):
                 await link.publish([(topic, b"towline")], 1, retain=False).done
         except (DeliveryError, TimeoutError) as exc:
-            raise self._failed("publish", str(exc) or "no answer", began) from exc
+            told = f"{str(exc) or 'no answer'} ({topic})"
+            raise self._failed("publish", told, began) from exc
         if heard:
             self._passed("publish", "taken", began)
             return
