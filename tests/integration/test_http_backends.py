@@ -81,6 +81,20 @@ async def test_one_that_does_not_answer_is_given_up_in_time(peer: Loki, tmp_path
     assert str(found) == "no answer"
 
 
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("http://a..b", "not the name of a host"),
+        ("http://127.0.0.1:1", "connection refused"),
+    ],
+)
+async def test_a_destination_that_cannot_be_found_is_tried_again(
+    tmp_path: Path, url: str, told: str
+) -> None:
+    async with of_kind("loki", tmp_path, url=url) as backend:
+        assert told in await attempt(backend)
+
+
 async def test_a_redirect_is_followed_nowhere(peer: Loki, tmp_path: Path) -> None:
     async with Loki() as other:
         await failure(peer, tmp_path, Reply(308, headers={"Location": other.url}), token="s3cret")

@@ -233,6 +233,8 @@ def _reason(exc: Exception) -> str:
     import aiohttp
 
     cause = getattr(exc, "certificate_error", None) or getattr(exc, "os_error", None) or exc
+    if isinstance(cause, UnicodeError):
+        return "not the name of a host"
     if isinstance(cause, aiohttp.ServerDisconnectedError):
         return "closed the connection without an answer"
     if isinstance(cause, aiohttp.ClientPayloadError):
