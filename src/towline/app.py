@@ -39,6 +39,7 @@ from towline.store.upkeep import Ledger
 
 if TYPE_CHECKING:
     from towline.config.git import GitSettings
+    from towline.homeassistant.hosting import Hosting
     from towline.runtime.following import Following
 
 _log = logging.getLogger(__name__)
@@ -49,7 +50,8 @@ class Towline:
 
     version = __version__
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, hosting: Hosting | None = None) -> None:
+        self._hosting = hosting
         self._configuration = Configuration(options, SOURCES, BACKENDS)
         self._environment = options.environment
         self._following: Following | None = None
@@ -107,6 +109,7 @@ class Towline:
                     self._reconciler.component,
                     self._configuration.folder,
                     self._environment,
+                    self._ground().account,
                 )
                 self._reloader = Reloader(
                     tasks, self._configuration, self._reconciler, self, settings
@@ -135,6 +138,7 @@ class Towline:
             router=Router(),
             settings=lambda: self._settings,
             folder=self._configuration.folder,
+            hosting=self._hosting,
         )
 
     def stop(self) -> None:

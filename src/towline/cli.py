@@ -83,14 +83,26 @@ def run(
     from towline.runtime.configuration import Options
 
     forbid_cores()
-    begin_logging(log_level, log_format)
-    options = Options(
-        file=config or (DEFAULT_FILE if DEFAULT_FILE.exists() else None),
-        environment=dict(os.environ),
-        overrides=Overrides(data=data, listen=listen),
-    )
+    host = None
+    if os.environ.get("SUPERVISOR_TOKEN"):
+        from towline.homeassistant.hosting import hosting
+
+        host = hosting(os.environ)
+    begin_logging(host.options.log_level if host else log_level, log_format)
+    if host:
+        options = Options(
+            file=host.file(config),
+            environment=host.environment(os.environ),
+            overrides=host.overrides(data, listen),
+        )
+    else:
+        options = Options(
+            file=config or (DEFAULT_FILE if DEFAULT_FILE.exists() else None),
+            environment=dict(os.environ),
+            overrides=Overrides(data=data, listen=listen),
+        )
     try:
-        asyncio.run(_serve(options))
+        asyncio.run(_serve(options, host))
     except ConfigError as exc:
         from towline.config.problems import as_text
 
@@ -100,12 +112,12 @@ def run(
         _fail(str(exc))
 
 
-async def _serve(options: Any) -> None:
+async def _serve(options: Any, host: Any) -> None:
     import asyncio
 
     from towline.app import Towline
 
-    towline = Towline(options)
+    towline = Towline(options, host)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, towline.stop)

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from towline.api.ports import Towline
+from towline.config.brokers import SUPERVISOR
 from towline.config.kinds import Surroundings
 from towline.config.settings import Settings
 from towline.delivery.dead import DeadLetters
@@ -24,6 +25,10 @@ from towline.runtime.reconcile import Lookup
 from towline.runtime.routes import RoutesPart
 from towline.store.log import Store
 from towline.store.upkeep import Ledger, Upkeep
+
+if TYPE_CHECKING:
+    from towline.broker.servers import Account
+    from towline.homeassistant.hosting import Hosting
 
 
 class Running(Towline, Watched, Protocol):
@@ -41,6 +46,13 @@ class Ground:
     router: Router
     settings: Callable[[], Settings]
     folder: Path
+    hosting: Hosting | None = None
+
+    async def account(self) -> Account:
+        """What `servers: [supervisor]` means."""
+        if self.hosting is None:
+            raise OSError("there is no Supervisor: Towline does not run as a Home Assistant app")
+        return await self.hosting.supervisor.account()
 
     def around(self, lookup: Lookup) -> Surroundings:
         """What a source or a backend is given."""
@@ -80,7 +92,8 @@ def _api(ground: Ground, name: str, config: Any, lookup: Lookup) -> Component:
     from towline.api.server import ApiServer
 
     _, settings = config
-    return ApiServer(settings, ground.towline, before=lookup("api"))
+    ingress = ground.hosting.ingress if ground.hosting else ""
+    return ApiServer(settings, ground.towline, ingress=ingress, before=lookup("api"))
 
 
 def _backend(ground: Ground, name: str, config: Any, lookup: Lookup) -> Component:
@@ -93,7 +106,9 @@ def _backend(ground: Ground, name: str, config: Any, lookup: Lookup) -> Componen
 def _broker(ground: Ground, name: str, config: Any, lookup: Lookup) -> Component:
     from towline.broker.connection import Connection  # paho costs 3 MB
 
-    return Connection(name, config.own, config.device.id, folder=ground.folder)
+    accounts = ground.account if SUPERVISOR in config.own.servers else None
+    device = config.device.id
+    return Connection(name, config.own, device, folder=ground.folder, accounts=accounts)
 
 
 def _homeassistant(ground: Ground, name: str, config: Any, lookup: Lookup) -> Component:

@@ -19,6 +19,7 @@ from towline.config.settings import Token
 SCOPES: Final = ("public", "read", "operate", "admin")
 """Each one holds those before it. `public` needs nothing at all."""
 
+_LONGEST_NAME: Final = 64
 _DEFAULT_PORTS: Final = {"http": ":80", "https": ":443", "ws": ":80", "wss": ":443"}
 
 
@@ -97,7 +98,8 @@ class Gate:
         """Who asks, for the history: a token's name, ingress, or the address."""
         if asker.token:
             return self._owners.get(hashlib.sha256(asker.token.encode()).hexdigest(), asker.peer)
-        return "ingress" if asker.peer and asker.peer == self._ingress else asker.peer
+        from_ingress = asker.peer and asker.peer == self._ingress
+        return _person(asker.headers) if from_ingress else asker.peer
 
     def _rank(self, asker: Asker) -> int | Refusal:
         if self._tokens and asker.token:
@@ -156,6 +158,14 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _person(headers: Mapping[str, str]) -> str:
+    """Who asks through ingress: Home Assistant says it, as raw UTF-8, and nobody else can."""
+    named = headers.get("x-remote-user-display-name") or headers.get("x-remote-user-name") or ""
+    text = named.encode("latin-1", "replace").decode("utf-8", "replace")
+    name = "".join(letter for letter in text if letter.isprintable())[:_LONGEST_NAME].strip()
+    return f"{name} (ingress)" if name else "ingress"
 
 
 def _rank(token: Token) -> int:

@@ -7,7 +7,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from towline.broker.login import client_id
-from towline.config.brokers import ENCRYPTED, PORTS, Broker
+from towline.config.brokers import ENCRYPTED, PORTS, SUPERVISOR, Broker
 
 DEFAULT_PATH: Final = "/mqtt"
 
@@ -64,4 +64,6 @@ def server(url: str) -> Server:
 def claims(settings: Broker, device: str) -> frozenset[str]:
     """What a connection holds alone: a broker drops the elder of two clients with one id."""
     name = client_id(settings, device)
-    return frozenset(f"{name}@{server(url).text}" for url in settings.servers)
+    return frozenset(
+        f"{name}@{url if url == SUPERVISOR else server(url).text}" for url in settings.servers
+    )

@@ -13,6 +13,7 @@ from towline.broker.dial import Dialer, NotTaken
 from towline.broker.link import Link
 from towline.broker.login import Login
 from towline.broker.server import Server, server
+from towline.config.brokers import SUPERVISOR
 from towline.config.fields import plain
 from towline.config.settings import Secret
 
@@ -80,7 +81,7 @@ class Servers:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.places = [Place(server(url)) for url in urls]
+        self.places = [Place(server(url)) for url in urls if url != SUPERVISOR]
         self.login = login
         self._dialer = dialer
         self._accounts = accounts

@@ -31,6 +31,8 @@ from towline.config.tls import KEYS, Tls, made, tls_doubts
 
 PORTS: Final = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443}
 ENCRYPTED: Final = frozenset({"mqtts", "wss"})
+SUPERVISOR: Final = "supervisor"
+"""In the place of servers: Home Assistant's Supervisor knows the broker, and who we are there."""
 
 _PATH: Final = r"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]{0,512}"
 _SERVER = re.compile(rf"([A-Za-z]+)://({HOST})(?::(\d{{1,5}}))?({_PATH})?", re.ASCII)
@@ -49,7 +51,8 @@ class Will:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Broker:
-    """A named MQTT connection. `servers` are `mqtt://host:port` in order of preference.
+    """A named MQTT connection. `servers` are `mqtt://host:port` in order of preference, or
+    `supervisor` alone: it is asked before every connection.
 
     `fail_back`: seconds that a better server must have been reachable, 0 stays where it is.
     `tls` counts for `mqtts` and `wss`; `alpn` are the protocols offered there. `will` None: the
@@ -74,6 +77,10 @@ _SCHEMES: Final = "|".join("".join(f"[{c.upper()}{c}]" for c in scheme) for sche
 
 
 @shaped(words(rf"(?:{_SCHEMES})://(?:{HOST})(?::\d{{1,5}})?(?:{_PATH})?|{SECRET_NAME}"))
+def _server_or_supervisor(value: Any) -> str:
+    return SUPERVISOR if value == SUPERVISOR else _server(value)
+
+
 def _server(value: Any) -> str:
     """`mqtt://host:port` and its like, the port filled in."""
     found = _SERVER.fullmatch(value) if isinstance(value, str) else None
@@ -139,6 +146,13 @@ _WILL = Into(
 def _broker(**keys: Any) -> Broker:
     if keys["password"] and not keys["username"]:
         raise Fault("missing_key", "a password needs a username", path=["password"])
+    if SUPERVISOR in keys["servers"]:
+        if len(keys["servers"]) > 1:
+            wanted = "supervisor stands alone: it says which server"
+            raise Fault("wrong_value", wanted, path=["servers"])
+        if keys["username"]:
+            wanted = "supervisor also says who we are there"
+            raise Fault("wrong_value", wanted, path=["username"])
     tls, alpn = keys.pop("tls")
     return Broker(tls=tls, alpn=alpn, will=keys.pop("will", None), **keys)
 
@@ -146,7 +160,7 @@ def _broker(**keys: Any) -> Broker:
 BROKER: Final = Into(
     Mapping(
         {
-            vol.Required("servers"): Listing(_server, least=1, most=16),
+            vol.Required("servers"): Listing(_server_or_supervisor, least=1, most=16),
             vol.Optional("username", default=""): discreet_text,
             vol.Optional("password", default=""): secret,
             vol.Optional("tls", default=dict): _TLS,
@@ -175,7 +189,7 @@ def doubts(brokers: Map[str, Broker]) -> Iterator[Fault]:
 def _doubts(broker: Broker) -> Iterator[Fault]:
     yield from tls_doubts(broker.tls)
     schemes = {server.partition(":")[0] for server in broker.servers}
-    if (broker.tls, broker.alpn) != _NO_TLS and not schemes & ENCRYPTED:
+    if (broker.tls, broker.alpn) != _NO_TLS and not schemes & {*ENCRYPTED, SUPERVISOR}:
         text = "this does nothing: no server is mqtts:// or wss://"
         yield Fault("unused_key", text, path=["tls"], severity="warning")
 

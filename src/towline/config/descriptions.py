@@ -71,7 +71,7 @@ DESCRIPTIONS: Final[dict[str, str]] = {
     "store.retention.rules[].max_age": "How old these may grow; shorter or longer than `max_age`",
     "brokers": "MQTT connections, by names of your own.",
     "brokers.<name>": "An MQTT connection, shared by everything that names it.",
-    "brokers.<name>.servers": "In order of preference: `mqtt://host:port` (port 1883), `mqtts://` (TLS, 8883), `ws://host:port/path` (WebSocket, 80, path `/mqtt`) or `wss://` (443)",
+    "brokers.<name>.servers": "In order of preference: `mqtt://host:port` (port 1883), `mqtts://` (TLS, 8883), `ws://host:port/path` (WebSocket, 80, path `/mqtt`) or `wss://` (443). As a Home Assistant app also `supervisor`, alone: Supervisor says which broker and who to be there",
     "brokers.<name>.username": "Without it Towline connects as nobody",
     "brokers.<name>.password": "Better a `!secret` or `!encrypted`",
     "brokers.<name>.tls": "For `mqtts://` and `wss://`; without it the system's authorities count",

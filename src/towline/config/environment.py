@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from towline.config.places import Path
@@ -31,10 +31,15 @@ class Said:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overrides:
-    """What stands above the file: `--data` or TOWLINE_DATA, `--listen` or TOWLINE_LISTEN."""
+    """What stands above the file: `--data` or TOWLINE_DATA, `--listen` or TOWLINE_LISTEN.
+
+    An app of Home Assistant also gives keys of `git`, and what `sources` are without any.
+    """
 
     data: str | None = None
     listen: str | None = None
+    git: Mapping[str, Any] = field(default_factory=dict)
+    sources: Mapping[str, Any] = field(default_factory=lambda: DEFAULT_SOURCES)
 
 
 Names = dict[Path, Said]
@@ -48,7 +53,7 @@ def complete(
 ) -> tuple[dict[str, Any], Names]:
     """A file's data with what the environment adds, and where each addition came from."""
     layers = _Layers(dict(written), {name: text for name, text in environment.items() if text})
-    layers.docker()
+    layers.docker(overrides.sources)
     layers.broker()
     layers.backend()
     layers.under(("store", "path"), "LOG_DIR")
@@ -58,6 +63,8 @@ def complete(
         layers.over(
             ("api", "listen"), overrides.listen, Said("--listen", f"--listen {overrides.listen}")
         )
+    for key, value in overrides.git.items():
+        layers.over(("git", key), value, Said(f"git_{key}", f"the app's option git_{key}"))
     layers.device(host_name)
     return layers.data, layers.names
 
@@ -100,10 +107,10 @@ class _Layers:
         if section is not None and section.get("id") is None:
             section["id"] = fit
 
-    def docker(self) -> None:
-        """Without sources there is `docker`; without an address it listens to DOCKER_HOST."""
+    def docker(self, usual: Mapping[str, Any]) -> None:
+        """Without sources there are the usual ones; without an address DOCKER_HOST counts."""
         if self.data.get("sources") is None:
-            self.data["sources"] = DEFAULT_SOURCES
+            self.data["sources"] = usual
         sources = self._inside("sources")
         source = sources.get("docker") if sources else None
         url = self._environment.get("DOCKER_HOST")

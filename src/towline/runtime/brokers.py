@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from towline.config.brokers import BROKER, Broker
+from towline.config.brokers import BROKER, SUPERVISOR, Broker
 from towline.config.compound import checked
 from towline.config.edit import MASK, Tagged, edited, shown
 from towline.config.encrypted import Keys
@@ -21,6 +21,7 @@ from towline.runtime.configuration import etag_of
 
 if TYPE_CHECKING:
     from towline.broker.connection import Connection
+    from towline.broker.servers import Accounts
 
 MOST_TESTS: Final = 5
 A_MINUTE: Final = 60.0
@@ -38,7 +39,10 @@ class Owner(Protocol):
 
 
 class Brokers:
-    """`component` gives what runs under a key; paths count from `folder`."""
+    """`component` gives what runs under a key; paths count from `folder`.
+
+    `accounts` says what `servers: [supervisor]` means at the moment.
+    """
 
     def __init__(
         self,
@@ -47,12 +51,14 @@ class Brokers:
         component: Callable[[str], Any],
         folder: Path,
         environment: Mapping[str, str],
+        accounts: Accounts,
     ) -> None:
         self._owner = owner
         self._settings = settings
         self._component = component
         self._folder = folder
         self._environment = environment
+        self._accounts = accounts
         self._tests: deque[float] = deque(maxlen=MOST_TESTS)
 
     def all(self) -> list[dict[str, Any]]:
@@ -84,6 +90,7 @@ class Brokers:
         """Try settings, or the saved ones without any; `local`: a person of this machine asks."""
         from towline.broker.guard import Guard
         from towline.broker.probe import probe  # paho and cryptography cost memory
+        from towline.broker.report import Report
         from towline.broker.server import server
 
         self._not_too_often()
@@ -94,8 +101,14 @@ class Brokers:
             raise NotFound(f"no broker {name!r}")
         else:
             broker = saved
-        known = [url for each in self._settings().brokers.values() for url in each.servers]
-        guard = Guard({server(url).text for url in known}, local=local)
+        known = {url for each in self._settings().brokers.values() for url in each.servers}
+        if SUPERVISOR in broker.servers:
+            try:
+                broker = await self._told(broker)
+            except OSError as exc:
+                return Report(error=str(exc)).as_json()
+            known.update(broker.servers)
+        guard = Guard({server(url).text for url in known - {SUPERVISOR}}, local=local)
         return await probe(broker, self._settings().device.id, self._folder, guard)
 
     async def edit(
@@ -117,6 +130,16 @@ class Brokers:
         outcome = await self._owner.edit(changed.encode(), etag_of(text.encode()), actor)
         told = "is in the file in plain text: there is no key for encrypted values"
         return outcome | {"warnings": [f"{way} {told}" for way in plain]}
+
+    async def _told(self, broker: Broker) -> Broker:
+        """The broker as Supervisor tells of it now."""
+        account = await self._accounts()
+        return replace(
+            broker,
+            servers=account.servers,
+            username=account.username,
+            password=account.password,
+        )
 
     def _not_too_often(self) -> None:
         now = time.monotonic()

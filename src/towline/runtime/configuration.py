@@ -179,6 +179,7 @@ class Configuration:
             private=options.file.absolute().parent if options.file else None,
             environment={**options.environment, "LOG_DIR": str(own.store.path)},
             host_name=own.device.id,
+            overrides=replace(options.overrides, git={}),
         )
         if found.git or found.store != own.store:
             raise ConfigError([replace(_OWN, file=str(followed.file))])
@@ -219,10 +220,9 @@ class Configuration:
             text,
             self._sources,
             self._backends,
-            overrides=self._options.overrides,
             read=files,
             disk_size=disk_size,
-            **more,
+            **{"overrides": self._options.overrides, **more},
         )
 
     def text(self) -> str:

@@ -48,6 +48,28 @@ def test_ingress_is_believed_only_from_the_address_it_was_told() -> None:
     assert code(gate(host="0.0.0.0"), asker) == "loopback_only"
 
 
+@pytest.mark.parametrize(
+    ("named", "shown"),
+    [
+        ({}, "ingress"),
+        ({"x-remote-user-name": "anna"}, "anna (ingress)"),
+        (
+            {
+                "x-remote-user-name": "a",
+                "x-remote-user-display-name": "Zoë".encode().decode("latin-1"),
+            },
+            "Zoë (ingress)",
+        ),
+        ({"x-remote-user-display-name": "a\x1b[2J" + "b" * 99}, f"a[2J{'b' * 60} (ingress)"),
+        ({"x-remote-user-display-name": "\x07"}, "ingress"),
+    ],
+)
+def test_home_assistant_says_who_asks_through_ingress(named: dict[str, str], shown: str) -> None:
+    under_supervisor = gate(host="0.0.0.0", ingress="172.30.32.2")
+    assert under_supervisor.who(Asker(peer="172.30.32.2", headers=named)) == shown
+    assert under_supervisor.who(Asker(peer=LAN, headers=named)) == LAN
+
+
 def test_loopback_trust_ends_at_a_proxy() -> None:
     asker = Asker(peer="127.0.0.1", headers={"host": "localhost", "x-forwarded-for": LAN})
     assert code(gate(), asker) == "loopback_only"
