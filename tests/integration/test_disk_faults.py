@@ -118,6 +118,27 @@ def test_what_a_full_disk_refused_is_read_again_from_docker(
     assert numbers(tmp_path) == list(range(1, LINES + 1))
 
 
+def test_a_kill_while_the_disk_is_full_costs_no_line(
+    tmp_path: Path, disk: Path, engine: Engine, containers: Containers
+) -> None:
+    process = started(tmp_path, engine)
+    try:
+        containers.run(SCRIPT, name="plain")
+        until(lambda: len(numbers(tmp_path)) > 200, 30, pause=0.1)
+        filler = fill(disk)
+        containers.wait("plain")
+        until(lambda: newest(process) == LINES, 30, pause=0.1)
+        process.kill()
+        assert len(numbers(tmp_path)) < LINES - 200
+        process = started(tmp_path, engine)  # on a disk that is still full
+        until(lambda: newest(process) == LINES, 60, pause=0.1)
+        filler.unlink()
+        until(lambda: len(numbers(tmp_path)) >= LINES, 60, pause=0.2)
+    finally:
+        process.stop()
+    assert numbers(tmp_path) == list(range(1, LINES + 1))
+
+
 def newest(process: Process) -> int:
     found = asked(process, "logs?container=plain&not=Container&limit=1")
     return int(found["logs"][0]["message"]) if found and found["logs"] else 0
