@@ -132,6 +132,6 @@ async def test_an_engine_with_another_identity_is_begun_anew(tmp_path: Path) -> 
                 socket.symlink_to(engine.socket)
                 Containers(engine.host).run(f"echo {name}; sleep 60", name="same")
                 await watch.until("same", name)
-        assert len(watch.source.containers()) == 1
+        await auntil(lambda: len(watch.source.containers()) == 1)
     assert watch.texts("same") == ["old", "new"]
     assert watch.gaps("same") == []

@@ -166,3 +166,13 @@ def test_a_row_of_the_list_tells_status_and_health() -> None:
     row = {"State": "running", "Status": "Up 5 minutes (unhealthy)"}
     assert in_list(row) == ("running", "unhealthy")
     assert in_list({"State": "exited", "Status": "Exited (0) 5 minutes ago"}) == ("exited", "")
+
+
+def test_two_lists_that_show_different_things_tell_nothing_yet() -> None:
+    desk = Desk()
+    desk.look()
+    desk.chronicle.compare({ID: ("exited", "")})
+    desk.chronicle.compare({ID: ("paused", "")})
+    assert desk.told == []
+    desk.chronicle.compare({ID: ("paused", "")})
+    assert desk.late() == ["pause"]
