@@ -21,7 +21,7 @@ def status(**components: dict[str, Any]) -> dict[str, Any]:
         "viewers": {"open": 2},
         "backends": [{"name": "mqtt", "lag": 12}, {"name": "idle", "lag": 0}],
         "containers": [
-            {"source": "docker", "attached": True},
+            {"source": "docker", "attached": True, "log": {"read": "files"}},
             {"source": "docker", "attached": False},
             {"source": "nas", "attached": True},
         ],
@@ -40,7 +40,7 @@ def test_the_table_says_how_every_component_is_and_since_when() -> None:
         "",
         "component       state    for",
         "store           up       2 h",
-        "sources.docker  up     2 min  reads 1 of 2 containers",
+        "sources.docker  up     2 min  reads 1 of 2 containers, 1 by files",
         "",
         "everything is up",
     ]

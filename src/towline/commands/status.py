@@ -60,7 +60,9 @@ def _facts(status: Mapping[str, Any], key: str, now: float) -> list[str]:
     if room == "sources":
         known = [each for each in status["containers"] if each["source"] == name]
         read = sum(1 for each in known if each["attached"])
-        return [f"reads {read} of {len(known)} containers"] if known else []
+        files = sum(1 for each in known if each.get("log", {}).get("read") == "files")
+        how = f", {files} by files" if files else ""
+        return [f"reads {read} of {len(known)} containers{how}"] if known else []
     if key == "configuration" and (warnings := len(status["components"][key].get("warnings", ()))):
         return ["1 warning" if warnings == 1 else f"{warnings} warnings"]
     if key == "git":
