@@ -305,7 +305,8 @@ class JsonLog:
 
     def leave(self) -> None:
         """Let go of the files; the place is kept."""
-        if self._opened and len(self._opened) == 1 and not self._current.packed and self._settled:
+        alone = len(self._opened) == 1 and not self._current.packed
+        if alone and self._settled and not self._begin:
             file = self._current
             file.offset -= self._cut.held
             position = self._catch_up.position
