@@ -223,6 +223,10 @@ class Towline:
         """Sources and how they are."""
         return self._overview.sources(self._settings)
 
+    def ingests(self) -> list[Any]:
+        """Sources that devices send to."""
+        return self._overview.ingests()
+
     def backends(self) -> list[dict[str, Any]]:
         """Backends, how they are and how far they got."""
         return self._overview.backends(self._settings)

@@ -101,6 +101,16 @@ class Record(msgspec.Struct, gc=False, frozen=True):
         return record_id(self.offset)
 
 
+class Sent(msgspec.Struct, rename="camel"):
+    """A line as a device sends it (balena's device logs). `timestamp` in milliseconds."""
+
+    message: str
+    timestamp: float
+    is_std_err: bool = False
+    is_system: bool = False
+    service_id: int | None = None
+
+
 Batch = Sequence[Record]
 
 

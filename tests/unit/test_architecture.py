@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "delivery": STORED,
     "live": STORED,
     "alerts": STORED | {"broker", "actions", "own_log"},
-    "sources": STORED,
+    "sources": STORED | {"broker"},
     "backends": SHARED | {"config", "tls", "broker"},
     "homeassistant": STORED | {"broker"},
     "runtime": STORED | {"broker", "delivery", "alerts", "gitops"},

@@ -47,6 +47,9 @@ PARAMETERS: Final[dict[str, tuple[dict[str, Any], str]]] = {
     "after": (_ID, "only records after this id"),
     "order": (_one_of(("asc", "desc")), "oldest or newest first"),
     "format": (_one_of(FORMATS), "shape of the answer"),
+    "count": (_TEXT, "lines of a device: a number, or all"),
+    "start": (_TEXT, "lines of a device from then on: milliseconds, RFC 3339, or 1h ago"),
+    "stream:device": ({"type": "integer", "enum": [0, 1]}, "1: go on with what comes"),
     "around": (_ID, "the record with this id and those about it, oldest first"),
     "context": ({"type": "integer", "minimum": 0}, "records to either side of `around`"),
     "bucket": (_TEXT, "width of a bucket: a duration"),
@@ -111,7 +114,7 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
 def _parameter(name: str, place: str) -> dict[str, Any]:
     schema, about = PARAMETERS[name] if place == "query" else (_TEXT, "id or name")
     return {
-        "name": name,
+        "name": name.partition(":")[0],
         "in": place,
         "required": place == "path",
         "description": about,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 from towline.config.settings import Device
 from towline.delivery.delivery import Delivery
 from towline.errors import Problem
+from towline.record import Sent
+from towline.status import Health
 from towline.store.log import Store
 from towline.store.query import Query
 
@@ -33,6 +36,21 @@ class Brokers(Protocol):
         self, name: str, wanted: dict[str, Any], etag: str, actor: str
     ) -> dict[str, Any]:
         """Write settings into the file and apply it; errors as of `Towline.edit`."""
+
+
+class Ingest(Protocol):
+    """A source that devices send their lines to."""
+
+    health: Health
+
+    def admits(self, token: str) -> bool:
+        """Whether a device may send with this token."""
+
+    def take(self, uuid: str, sent: Iterable[Sent]) -> int:
+        """Lines of one device into the store; how many."""
+
+    async def synced(self) -> None:
+        """Until everything taken so far is on disk."""
 
 
 class Towline(Protocol):
@@ -73,6 +91,9 @@ class Towline(Protocol):
 
     def sources(self) -> list[dict[str, Any]]:
         """Sources: `name type` and their health."""
+
+    def ingests(self) -> list[Ingest]:
+        """Sources that devices send to."""
 
     def backends(self) -> list[dict[str, Any]]:
         """Backends: `name type queryable cursor lag` (an id, records) and their health."""

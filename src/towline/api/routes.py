@@ -17,6 +17,7 @@ from towline.api import (
     backends,
     brokers,
     configuration,
+    device,
     logs,
     metrics,
     status,
@@ -35,7 +36,8 @@ _SAFE: Final = frozenset({"GET", "HEAD"})
 class Endpoint:
     """One method of one path. `scope` is the least that is needed; `method` WS is a WebSocket.
 
-    `query` and `body` name the parameters, for openapi.json; `about_body` is a body of other keys.
+    `query` and `body` name the parameters, for openapi.json (`name:key` where one of that name
+    means something else elsewhere); `about_body` is a body of other keys.
     `live` ones take the token from the query string as well: browsers cannot send a header with
     them.
     """
@@ -86,7 +88,7 @@ def _table() -> tuple[Endpoint, ...]:
 
     api = PREFIX
     attached, backend = f"{api}/logs/{{id}}/attach", f"{api}/backends/{{name}}"
-    one = f"{api}/mqtt-config/{{broker}}"
+    one, sender = f"{api}/mqtt-config/{{broker}}", "/device/v2/{uuid}"
     keys = "the keys of a broker as in the YAML; *** stands for what is there"
     return (
         on("GET", f"{api}/logs", logs.search, "read", query=_FIND),
@@ -139,6 +141,22 @@ def _table() -> tuple[Endpoint, ...]:
         on("POST", f"{one}/test", brokers.test, "admin", about_body=f"{keys}; none: the saved"),
         on("POST", f"{one}/reconnect", brokers.reconnect, "operate"),
         on("GET", f"{one}/status", brokers.status, "read"),
+        on(
+            "POST",
+            f"{sender}/log-stream",
+            device.stream,
+            "public",
+            about_body="lines as NDJSON, for as long as the device sends them; gzip as it likes",
+        ),
+        on("POST", f"{sender}/logs", device.batch, "public", about_body="an array of lines"),
+        on(
+            "GET",
+            f"{sender}/logs",
+            device.read,
+            "read",
+            query=("count", "start", "stream:device"),
+            media_type="application/x-ndjson",
+        ),
         on("GET", f"{api}/openapi.json", _openapi, "read"),
     )
 

@@ -46,6 +46,12 @@ class Overview:
             for name, entry in settings.sources.items()
         ]
 
+    def ingests(self) -> list[Any]:
+        """Running sources that devices send their lines to."""
+        parts = self.parts().values()
+        found = [part.source for part in parts if isinstance(part, SourcePart)]
+        return [source for source in found if hasattr(source, "admits")]
+
     def backends(self, settings: Settings) -> list[dict[str, Any]]:
         """Backends, how they are and how far they got."""
         rows = []

@@ -63,6 +63,7 @@ class _Row(msgspec.Struct, gc=False, rename="camel"):
     source: _Source = msgspec.field(default_factory=_Source)
     is_std_err: bool = False
     is_system: bool = False
+    remote_id: str = ""
 
 
 _row = msgspec.json.Decoder(_Row).decode
@@ -84,6 +85,8 @@ def tails(files: Files, covered: int) -> dict[str, Tail]:
         for text in segment.lines():
             with suppress(ValueError):  # a damaged row tells nothing
                 row = _row(text)
+                if row.remote_id:  # of another device: none of our logs
+                    continue
                 key = row.container_id
                 if row.seq >= JOURNAL:
                     key = journal_key(key, row.source.name)

@@ -110,8 +110,12 @@ class World:
         self.holders: dict[str, object] = {"mqtt": object()}
         self.clock = NOW
         self.notes: list[str] = []
+        self.senders: list[Any] = []
         self.deliveries: dict[str, Delivery] = {}
         self.more_status: dict[str, dict[str, Any]] = {}
+
+    def ingests(self) -> list[Any]:
+        return self.senders
 
     def say(
         self, *texts: str, origin: Origin = WEB, level: str = "info", stderr: bool = False
