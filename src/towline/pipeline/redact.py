@@ -46,8 +46,8 @@ class Rule:
 def _keep_json(found: re.Match[str]) -> str:
     """A quoted value stays quoted, a bare one of a quoted name becomes so: JSON stays JSON."""
     value = found["value"]
-    if value[-1] in "\"'" and value[-1] in value[:-1]:
-        quote = value[-2:] if value[-2] == "\\" else value[-1]
+    if value[-1] in "\"'":
+        quote = '\\"' if value[0] == "\\" else value[-1]
     else:
         quote = found["mark"] or ""
     return f"{found['name']}{quote}[REDACTED]{quote}"
@@ -69,7 +69,7 @@ _ASSIGNED = re.compile(
     (?! >?[ ]?\[?REDACTED | Bearer[ ]\[ )
     (?! (?:null|none|nil|true|false|undefined) (?:[\s,;}\])"'] | $) )
     (?P<value>
-      \\" [^"\\]{1,8192} \\"
+      \\" (?:[^"\\] | \\\\(?:\\["\\] | [^"\\])){1,8192}+ \\"
     | [bru]{0,2}" (?:[^"\\]|\\.){1,8192}+ "
     | [bru]{0,2}' [^']{1,8192} '
     | (?:(?:Bearer|Basic|Digest|Token|ApiKey)[ ])?

@@ -62,6 +62,8 @@ SECRET = [
     '{"msg":"password: «hunter2»\\nnext"}',
     '{"body":"{\\"password\\":\\"«hunter 2»\\",\\"a\\":1}"}',
     '{"body":"{\\"password\\":«12345»}"}',
+    '{"body":"{\\"password\\":\\"«a\\\\\\"b\\\\\\\\»\\"}"}',
+    '{"password":"«\\\\»"}',
     "postgres://bob:«hunter2»@db:5432/x",
     "amqp://:«hunter2»@rabbit",
     "redis://default:«p@ss:w»@cache/0",
