@@ -29,18 +29,39 @@ _GROUP: Final = 64
 _TIME_END: Final = HEADER + TIME
 
 
-class Trail:
-    """Fingerprints and times of the last rows taken of one container.
+class Run:
+    """How many of the last rows may be parts of one line each: of a stream, all of one time.
 
-    `run` counts the rows of one time at its end: the parts of a long line, which may be the same.
+    Such parts may be the same, and the two streams write between each other's. So the rows at the
+    end are counted up to the last one that has another time than those of its stream behind it.
     """
+
+    def __init__(self) -> None:
+        self._rows = 0
+        self._before = 0
+        self._streams: dict[int, tuple[bytes, int]] = {}
+
+    def __len__(self) -> int:
+        return self._rows - self._before
+
+    def add(self, row: bytes) -> None:
+        """One row more."""
+        stream, time = row[0], row[HEADER:_TIME_END]
+        until = self._streams.get(stream)
+        if until is not None and until[0] != time:
+            self._before = max(self._before, until[1])
+        self._rows += 1
+        self._streams[stream] = time, self._rows
+
+
+class Trail:
+    """Fingerprints and times of the last rows taken of one container."""
 
     def __init__(self, rows: Iterable[int] = (), since: str = "") -> None:
         self._rows = array("I", rows)
         self._times: deque[tuple[int, bytes]] = deque()
         self._held = 0
-        self.run = 0
-        self._last = b""
+        self._run = Run()
         if self._rows:
             self._note(len(self._rows), since.encode())
 
@@ -50,16 +71,20 @@ class Trail:
     def __contains__(self, row: bytes) -> bool:
         return crc32(row) in self._rows
 
+    @property
+    def run(self) -> int:
+        """How many rows at its end may be parts of one line each; 0 where that is not known."""
+        return len(self._run)
+
     def extend(self, rows: list[bytes]) -> None:
         """Take rows."""
         if not rows:
             return
-        last = rows[-1][HEADER:_TIME_END]
-        run = 1
-        while run < len(rows) and rows[-1 - run][HEADER:_TIME_END] == last:
-            run += 1
-        self.run = run + (self.run if run == len(rows) and last == self._last else 0)
-        self._last = last
+        begin = _run_begins(rows)
+        if begin:
+            self._run = Run()
+        for row in rows[begin:]:
+            self._run.add(row)
         newest = rows[-NOTED:]
         if len(rows) > NOTED:
             self.skip()
@@ -146,7 +171,7 @@ class Aligner:
 
     The first place where the whole context agrees counts. At the top of a read that does not begin
     where the log begins (`cut`) there is less context, and the parts of one line prove nothing:
-    they may repeat. `run` is how many rows of one time the context ends with, all of them counted
+    they may repeat. `run` is how many such rows the context ends with, all of them counted
     (0 where that is not known): where nothing else is seen, their number tells the place.
 
     `rows` counts what went by, `newest` was among it when `met`, and `overlap` is the last row that
@@ -162,8 +187,7 @@ class Aligner:
         self._newest = newest
         self._known = frozenset(context)
         self._seen: deque[int] = deque(maxlen=max(1, len(self._wanted)))
-        self._time = b""
-        self._of_one_time = 0
+        self._run_seen = Run()
         self.aligned = not self._wanted
         self.met = False
         self.overlap: int | None = None
@@ -179,9 +203,7 @@ class Aligner:
             self.rows += 1
             if fingerprint == self._newest:
                 self.met = True
-            time = row[HEADER:_TIME_END]
-            self._of_one_time = self._of_one_time + 1 if time == self._time else 1
-            self._time = time
+            self._run_seen.add(row)
             seen.append(fingerprint)
             if fingerprint in known:
                 self.overlap = fingerprint
@@ -194,9 +216,21 @@ class Aligner:
         seen = tuple(self._seen)
         if seen != self._wanted[-len(seen) :]:
             return False
-        one_line = self._of_one_time == self.rows
+        run = len(self._run_seen)
+        one_line = run == self.rows
         if one_line and self._cut:
             return self._run < len(self._wanted) == len(seen)
         if one_line or self._run >= len(self._wanted):
-            return self._run in (0, self._of_one_time)
+            return self._run in (0, run)
         return True
+
+
+def _run_begins(rows: list[bytes]) -> int:
+    """The first of the rows at the end that may be parts of one line each."""
+    times: dict[int, bytes] = {}
+    for index in range(len(rows) - 1, -1, -1):
+        row = rows[index]
+        time = row[HEADER:_TIME_END]
+        if times.setdefault(row[0], time) != time:
+            return index + 1
+    return 0

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from towline.record import Line, time_text
 from towline.sources.docker.align import DEPTH, NOTED, Trail
@@ -19,6 +20,9 @@ from towline.sources.docker.resume import Behind, Counted, Sought
 from towline.sources.docker.times import since_text
 from towline.store.checkpoints import Checkpoint
 from towline.store.tails import Tail
+
+STREAMS: Final = 2
+"""Those of a container."""
 
 
 class Position:
@@ -118,9 +122,8 @@ class Position:
             return self.take(rows_of(entries, self.terminal))
         lines = self.lines.take(entries)
         context = NOTED
-        last = entries[-1].time
-        while context < len(entries) and entries[-context].time == last:
-            context += NOTED  # parts of one line: how many tells where in it this is
+        while context < len(entries) and len({each.time for each in entries[-context:]}) <= STREAMS:
+            context += NOTED  # parts of a line of each stream: how many tells where in it this is
         if context < len(entries):
             self.trail.skip()
         self.trail.extend(rows_of(entries[-context:], self.terminal))

@@ -162,3 +162,28 @@ def test_the_context_of_an_earlier_row_is_what_stood_before_it(sizes: list[int],
     behind = rows[: max(0, len(rows) - back)]
     assert found == tuple(map(crc32, behind[len(behind) - len(found) :]))
     assert len(found) == min(DEPTH, len(rows)) or back
+
+
+def test_equal_parts_that_the_other_stream_writes_between_are_not_taken_for_each_other() -> None:
+    part, other = row(b"x"), row(b"y", ns=1, stderr=True)
+    trail = Trail()
+    trail.extend([part])
+    rows = [part, other, part]
+    assert Aligner(trail.rows(), run=trail.run).feed(rows) == [other, part]
+    at_the_top = Aligner(trail.rows(), run=trail.run, cut=True)
+    assert at_the_top.feed(rows) == []
+    assert not at_the_top.aligned
+
+
+def test_a_run_is_counted_alike_in_whatever_batches_it_comes() -> None:
+    rows = [
+        row(b"z\n", ns=9), row(b"x", ns=1), row(b"y", ns=2, stderr=True), row(b"x", ns=1),
+        row(b"y", ns=2, stderr=True), row(b"y\n", ns=3, stderr=True), row(b"x", ns=1),
+    ]  # fmt: skip
+    for at in range(len(rows) + 1):
+        trail = Trail()
+        trail.extend(rows[:at])
+        trail.extend(rows[at:])
+        assert trail.run == 2
+    trail.extend(rows[-1:])
+    assert trail.run == 3

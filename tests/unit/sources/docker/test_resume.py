@@ -180,7 +180,8 @@ class CrashesUnderRotation(Crashes):
         dropped = b"".join(each[39:] for each in gone if (each[0] == 2) == stderr)
         return len(dropped) <= len(written(self.store, stderr))
 
-    def crash(self, lost: int) -> None:
+    @rule()
+    def crash(self, lost: int = 0) -> None:
         self.start()
 
     def flush(self) -> None:
