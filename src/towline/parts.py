@@ -149,6 +149,12 @@ def _state(ground: Ground, name: str, config: Any, lookup: Lookup) -> Component:
     return StatePart(ground.towline, config.device, config.own, told)
 
 
+def _report(ground: Ground, name: str, config: Any, lookup: Lookup) -> Component:
+    from towline.runtime.report import ReportPart
+
+    return ReportPart(ground.towline, config.device, config.own)
+
+
 PARTS: Final[Mapping[str, Callable[[Ground, str, Any, Lookup], Component]]] = {
     "alerts": _alert,
     "api": _api,
@@ -156,6 +162,7 @@ PARTS: Final[Mapping[str, Callable[[Ground, str, Any, Lookup], Component]]] = {
     "brokers": _broker,
     "homeassistant": _homeassistant,
     "pipeline": _pipeline,
+    "report": _report,
     "retention": _retention,
     "routes": _routes,
     "sources": _source,

@@ -191,6 +191,8 @@ DESCRIPTIONS: Final[dict[str, str]] = {
     "state.publish": "How long a change of state may go untold; `off` is for ever",
     "state.metrics": "How often counters are told; `off` is never",
     "state.broker": "Who is told; without it every broker",
+    "state.report_to": "The address of a server that is told, too, as balena's API is: `PATCH /device/v3/state` when something has changed, at most every 10 s and at least every 15 minutes",
+    "state.key": "The bearer token for that server",
     "apply": "How changes of this file are brought into force.",
     "apply.watch": "How long a change is on probation: when a source, broker or backend that was up before is not up after this time, the change is taken back by itself",
     "api": "The page and the HTTP API.",

@@ -9,6 +9,8 @@ import voluptuous as vol
 
 from towline.config.compound import Into, Mapping
 from towline.config.fields import duration, name
+from towline.config.http import address, bearer
+from towline.config.settings import Secret
 from towline.config.shapes import shaped, words
 
 
@@ -16,12 +18,15 @@ from towline.config.shapes import shaped, words
 class State:
     """`publish`: seconds between two looks at the state; `metrics`: between two sets of counters.
 
-    0 is never. `broker` empty: every broker is told.
+    0 is never. `broker` empty: every broker is told. `report_to` empty: no server is told; `key`
+    is for that server.
     """
 
     publish: float
     metrics: float
     broker: str
+    report_to: str
+    key: Secret
 
 
 @shaped(words(r"off|\d{1,9}(?:\.\d{1,6})? ?(?:ms|s|m|h|d)"))
@@ -36,8 +41,10 @@ STATE: Final = Into(
             vol.Optional("publish", default="10s"): _interval,
             vol.Optional("metrics", default="5m"): _interval,
             vol.Optional("broker"): name,
+            vol.Optional("report_to"): address,
+            vol.Optional("key", default=""): bearer,
         }
     ),
-    lambda **keys: State(**{"broker": "", **keys}),
+    lambda **keys: State(**{"broker": "", "report_to": "", **keys}),
 )
 """Checks the mapping below `state:`; its defaults stand here and nowhere else."""

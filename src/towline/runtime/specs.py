@@ -64,6 +64,8 @@ def specs(settings: Settings, sources: Kinds, backends: Kinds) -> Specs:
         found.append(_homeassistant(settings))
     if brokers and (settings.state.publish or settings.state.metrics):
         found.append(Spec(key="state", config=Located(settings.device, settings.state)))
+    if settings.state.report_to:
+        found.append(Spec(key="report", config=Located(settings.device, settings.state)))
     for name, entry in settings.sources.items():
         kind = sources[entry.type]
         found.append(
