@@ -4,7 +4,7 @@ import asyncio
 import json
 from typing import Any
 
-from towline.config.settings import Device
+from towline.config.settings import Device, Secret
 from towline.config.state import State as Pace
 from towline.runtime.announce import StatePart
 from towline.status import Health
@@ -45,7 +45,8 @@ async def looks(told: Told, broker: Broker, *changes: str, metrics: float = 0.0)
             told.web.degraded(change)
         told.web.counters["sent"] += 1
 
-    pace = Pace(publish=0.0 if metrics else 10.0, metrics=metrics, broker="")
+    every = 0.0 if metrics else 10.0
+    pace = Pace(publish=every, metrics=metrics, broker="", report_to="", key=Secret(""))
     part = StatePart(
         told, Device(id="pi", name="Pi"), pace, lambda: [broker], sleep=sleep, clock=lambda: 2.0
     )
