@@ -30,6 +30,7 @@ from towline.runtime.reconcile import Reconciler
 from towline.runtime.reload import Applied, Outcome, Refused
 from towline.runtime.reloader import Reloader
 from towline.runtime.specs import specs
+from towline.runtime.subscriptions import Subscriptions
 from towline.runtime.triggers import Triggers
 from towline.status import State
 from towline.store.log import Store
@@ -111,6 +112,8 @@ class Towline:
                     self._environment,
                     self._ground().account,
                 )
+                found = self._reconciler.component
+                self.subscriptions = Subscriptions(self, lambda: self._settings, found)
                 self._reloader = Reloader(
                     tasks, self._configuration, self._reconciler, self, settings
                 )
@@ -268,9 +271,9 @@ class Towline:
         await self._overview.source_of(container_id).control(container_id, what)
         self._intake.tell(OriginType.MANAGER, f"{actor}: {what} of container {container_id[:12]}")
 
-    async def reload(self) -> dict[str, Any]:
+    async def reload(self, actor: str = "api") -> dict[str, Any]:
         """Read the file again; a repository is asked first."""
-        return await self._changing.reload("api")
+        return await self._changing.reload(actor)
 
     def config_text(self) -> str:
         """The file as written."""

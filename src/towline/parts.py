@@ -155,6 +155,33 @@ def _report(ground: Ground, name: str, config: Any, lookup: Lookup) -> Component
     return ReportPart(ground.towline, config.device, config.own)
 
 
+def _subscription(ground: Ground, name: str, config: Any, lookup: Lookup) -> Component:
+    from towline.runtime.operations import Operations
+    from towline.subscriptions.opening import opened
+
+    own = config.own
+
+    def still() -> bool:
+        found = ground.settings().subscriptions.get(name)
+        if found is None or not found.enabled:
+            return False
+        return (found.broker, found.filter) == (own.broker, own.filter)
+
+    tell = partial(ground.intake.tell, OriginType.MANAGER, name="subscriptions")
+    return opened(
+        name,
+        own,
+        config.device.id,
+        lookup,
+        lambda text, level, fields: tell(text, level, fields=fields),
+        ground.folder,
+        Operations(ground.towline, ground.settings),
+        still=still,
+        heard=lambda _: None,
+        done=lambda _occasion, _topic: None,
+    )
+
+
 PARTS: Final[Mapping[str, Callable[[Ground, str, Any, Lookup], Component]]] = {
     "alerts": _alert,
     "api": _api,
@@ -167,5 +194,6 @@ PARTS: Final[Mapping[str, Callable[[Ground, str, Any, Lookup], Component]]] = {
     "routes": _routes,
     "sources": _source,
     "state": _state,
+    "subscriptions": _subscription,
 }
 """By what a spec's key begins with; each is given the ground, the name and the spec's config."""

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from towline.actions.occasion import Occasion
 from towline.actions.ports import Action
-from towline.config.actions import Patience
+from towline.config.patience import Patience
 from towline.errors import Rejected, Retryable
 from towline.own_log import TOLD
 from towline.status import Health

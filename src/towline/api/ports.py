@@ -53,6 +53,18 @@ class Ingest(Protocol):
         """Until everything taken so far is on disk."""
 
 
+class Subscriptions(Protocol):
+    """Subscriptions of a broker; an unknown one is `NotFound`."""
+
+    def of(self, broker: str) -> list[dict[str, Any]]:
+        """Each: `id topic sharedGroup enabled granted lastMessage actions` and its health."""
+
+    async def edit(
+        self, broker: str, name: str, wanted: dict[str, Any], etag: str, actor: str
+    ) -> dict[str, Any]:
+        """Write some of its keys into the file and apply it; errors as of `Towline.edit`."""
+
+
 class Towline(Protocol):
     """The program behind the API.
 
@@ -71,6 +83,10 @@ class Towline(Protocol):
     @property
     def brokers(self) -> Brokers:
         """The brokers of the configuration."""
+
+    @property
+    def subscriptions(self) -> Subscriptions:
+        """The subscriptions of the configuration."""
 
     @property
     def version(self) -> str:
@@ -121,7 +137,7 @@ class Towline(Protocol):
     async def detach(self, container_id: str) -> None:
         """Stop reading a container's log until the file or a person says otherwise."""
 
-    async def reload(self) -> dict[str, Any]:
+    async def reload(self, actor: str = "api") -> dict[str, Any]:
         """Read the file again; the outcome: `applied` or `rolled back`, and what changed.
 
         Where a repository is followed it is asked first; its status is at `git`.

@@ -22,6 +22,7 @@ from towline.api import (
     metrics,
     status,
     streams,
+    subscriptions,
     trial,
 )
 from towline.api.asked import AROUND, EXPORT, FILTERS, PAGING
@@ -156,6 +157,14 @@ def _table() -> tuple[Endpoint, ...]:
             "read",
             query=("count", "start", "stream:device"),
             media_type="application/x-ndjson",
+        ),
+        on("GET", f"{one}/subscriptions", subscriptions.subscriptions, "read"),
+        on(
+            "PUT",
+            f"{one}/subscriptions/{{id}}",
+            subscriptions.edit,
+            "admin",
+            about_body="keys of the subscription as in the YAML; null takes one out",
         ),
         on("GET", f"{api}/openapi.json", _openapi, "read"),
     )

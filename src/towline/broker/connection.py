@@ -203,9 +203,9 @@ class Connection:
         self._subscriptions.add(found)
         return found
 
-    def unsubscribe(self, subscription: Subscription) -> None:
-        """Hand it nothing any more."""
-        self._subscriptions.remove(subscription)
+    def unsubscribe(self, subscription: Subscription, *, standing: bool = False) -> None:
+        """Hand it nothing any more; the broker keeps a `standing` one for who comes after it."""
+        self._subscriptions.remove(subscription, standing=standing)
 
     def on_session(self, told: Callable[[], None]) -> Callable[[], None]:
         """Call a function at every new connection; the returned one ends that."""

@@ -94,11 +94,17 @@ class Subscriptions:
         for message in early:
             self.take(message)
 
-    def remove(self, subscription: Subscription) -> None:
-        """One fewer; the last of a filter takes it back from the broker."""
+    def remove(self, subscription: Subscription, *, standing: bool = False) -> None:
+        """One fewer; the last of a filter takes it back from the broker.
+
+        Not if it is `standing`: somebody else will listen in a moment, or in the next run.
+        """
         self._all.remove(subscription)
         self._routes.clear()
         if self._of(subscription.filter):
+            return
+        if standing:
+            self._await_listeners()
             return
         if self._line is None:
             # the broker's session may hold it still: it is taken back with the next one
@@ -115,6 +121,13 @@ class Subscriptions:
         self._unwanted.clear()
         for topic_filter in dict.fromkeys(each.filter for each in self._all):
             self._ask(topic_filter)
+        self._await_listeners()
+
+    def _await_listeners(self) -> None:
+        """From now on, for a while, messages that nobody listens to wait."""
+        self._settled = False
+        if self._grace:
+            self._grace.cancel()
         self._grace = asyncio.get_running_loop().call_later(EARLY, self._settle)
 
     def end(self) -> None:

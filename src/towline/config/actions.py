@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from collections.abc import Mapping as Map
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit
 
@@ -15,7 +17,6 @@ from towline.config.faults import Fault, expected, shown
 from towline.config.fields import (
     HOST,
     boolean,
-    duration,
     level,
     name,
     one_of,
@@ -24,8 +25,9 @@ from towline.config.fields import (
     text,
     whole,
 )
+from towline.config.patience import Patience, patience_keys, patient
 from towline.config.settings import Secret
-from towline.config.shapes import TEXT, shaped, words
+from towline.config.shapes import TEXT, shaped
 from towline.config.templates import Body, body, lenient, strict, topic
 from towline.config.tls import TLS, Tls
 
@@ -34,14 +36,6 @@ _HEADER: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f]")
 _MOST_HEADERS: Final = 32
 _OURS: Final = frozenset({"host", "content-length", "transfer-encoding", "connection"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
-    """Seconds that one try may take, and for how long it is tried again (0: not at all)."""
-
-    timeout: float
-    retry: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,12 +85,12 @@ class Log:
 Action = Publish | Http | Notify | Log
 
 
-def actions(known: tuple[str, ...]) -> Listing:
-    """A list of actions whose templates may name these words; `fields.` allows every field."""
-    common = {
-        vol.Optional("timeout", default="10s"): _timeout,
-        vol.Optional("retry", default="1h"): off_or_duration,
-    }
+def actions(known: tuple[str, ...], also: Map[str, Any] = MappingProxyType({})) -> Listing:
+    """A list of actions whose templates may name these words; `fields.` allows every field.
+
+    `also` are further kinds that the owner allows, with their validators.
+    """
+    common = patience_keys()
     publish = Mapping(
         {
             vol.Required("broker"): name,
@@ -123,50 +117,30 @@ def actions(known: tuple[str, ...]) -> Listing:
             vol.Optional("level", default="warn"): level,
         }
     )
-    item = Mapping(
-        {
-            vol.Optional("publish"): Into(publish, _patient(Publish, payload=None)),
-            vol.Optional("http"): Into(http, _patient(Http, body=None)),
-            vol.Optional("notify"): Into(Mapping(common), _patient(Notify)),
-            vol.Optional("log"): Into(log, lambda **keys: Log(**keys, patience=_AT_ONCE)),
-        }
-    )
-    return Listing(Into(item, _one), most=16)
+    kinds = {
+        vol.Optional("publish"): Into(publish, patient(Publish, payload=None)),
+        vol.Optional("http"): Into(http, patient(Http, body=None)),
+        vol.Optional("notify"): Into(Mapping(common), patient(Notify)),
+        vol.Optional("log"): Into(log, lambda **keys: Log(**keys, patience=_AT_ONCE)),
+    } | {vol.Optional(kind): validator for kind, validator in also.items()}
+    return Listing(Into(Mapping(kinds), _sole(kinds)), most=16)
 
 
 _AT_ONCE: Final = Patience(timeout=10.0, retry=0.0)
 
 
-def _patient(made: Callable[..., Action], **missing: Any) -> Callable[..., Action]:
-    """Puts the two keys that every action has together."""
+def _sole(known: Iterable[Any]) -> Callable[..., Any]:
+    names = ", ".join(map(str, known))
 
-    def make(*, timeout: float, retry: float, **keys: Any) -> Action:
-        return made(**{**missing, **keys}, patience=Patience(timeout=timeout, retry=retry))
+    def one(**keys: Any) -> Any:
+        if len(keys) != 1:
+            said = f"one action in each item, not {len(keys)}" if keys else "an action"
+            wanted = f"expected {said}; one of: {names}"
+            raise Fault("wrong_value", wanted, hint="begin each with '- '")
+        (found,) = keys.values()
+        return found
 
-    return make
-
-
-def _one(**keys: Any) -> Action:
-    if len(keys) != 1:
-        known = "publish, http, notify, log"
-        said = f"one action in each item, not {len(keys)}" if keys else "an action"
-        raise Fault("wrong_value", f"expected {said}; one of: {known}", hint="begin each with '- '")
-    (found,) = keys.values()
-    return found  # type: ignore[no-any-return]
-
-
-@shaped(words(r"off|\d{1,9}(?:\.\d{1,6})? ?(?:ms|s|m|h|d)"))
-def off_or_duration(value: Any) -> float:
-    """A length of time as seconds; `off` is none."""
-    return 0.0 if value == "off" else duration(value)
-
-
-@shaped(words(r"\d{1,9}(?:\.\d{1,6})? ?(?:ms|s|m|h|d)"))
-def _timeout(value: Any) -> float:
-    seconds = duration(value)
-    if seconds > 300:
-        raise expected("a duration of at most 5m", value)
-    return seconds
+    return one
 
 
 def _url(filled: Callable[[str], str]) -> Callable[[Any], Secret]:

@@ -8,11 +8,12 @@ from typing import Any, Final
 
 import voluptuous as vol
 
-from towline.config.actions import Action, actions, off_or_duration
+from towline.config.actions import Action, actions
 from towline.config.compound import Into, Listing, Mapping, Named
 from towline.config.faults import Fault, expected
 from towline.config.fields import boolean, duration, one_of, plain, whole
 from towline.config.match import match
+from towline.config.patience import off_or_duration
 from towline.config.settings import Match
 from towline.config.shapes import Either, shaped, words
 

@@ -36,7 +36,8 @@ def crosscheck(
         *_routes(data),
         *_tests(data),
         *_state(data),
-        *_alerts(data),
+        *_actions(data),
+        *_subscriptions(data),
         *_homeassistant(data),
         *_unreachable(sound.get("routes", ())),
         *(
@@ -84,15 +85,28 @@ def _tests(data: Mapping[str, Any]) -> Iterator[vol.Invalid]:
             yield from _targets(wanted.get("alerts"), alerts, path, "alert")
 
 
-def _alerts(data: Mapping[str, Any]) -> Iterator[vol.Invalid]:
-    """Brokers that actions of alerts name and nobody defines."""
+def _actions(data: Mapping[str, Any]) -> Iterator[vol.Invalid]:
+    """Brokers and backends that actions name and nobody defines."""
+    named = {"publish": "broker", "replay": "backend"}
+    for section in ("alerts", "subscriptions"):
+        for name, owner in _items(data.get(section)):
+            for number, action in _items(owner.get("actions") if isinstance(owner, dict) else None):
+                for kind, what in named.items():
+                    held = action.get(kind) if isinstance(action, dict) else None
+                    if isinstance(held, dict):
+                        path = (section, name, "actions", number, kind, what)
+                        known = _names(data, f"{what}s")
+                        yield from _unknown(held.get(what), what, known, path)
+
+
+def _subscriptions(data: Mapping[str, Any]) -> Iterator[vol.Invalid]:
+    """Brokers that subscriptions name and nobody defines."""
     known = _names(data, "brokers")
-    for name, alert in _items(data.get("alerts")):
-        for number, action in _items(alert.get("actions") if isinstance(alert, dict) else None):
-            publish = action.get("publish") if isinstance(action, dict) else None
-            if isinstance(publish, dict):
-                path = ("alerts", name, "actions", number, "publish", "broker")
-                yield from _unknown(publish.get("broker"), "broker", known, path)
+    for name, own in _items(data.get("subscriptions")):
+        if isinstance(own, dict):
+            yield from _unknown(
+                own.get("broker"), "broker", known, ("subscriptions", name, "broker")
+            )
 
 
 def _homeassistant(data: Mapping[str, Any]) -> Iterator[vol.Invalid]:

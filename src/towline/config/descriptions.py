@@ -176,6 +176,33 @@ DESCRIPTIONS: Final[dict[str, str]] = {
     "alerts.<name>.actions[].log": "A record of Towline's own",
     "alerts.<name>.actions[].log.message": "Its text, a template",
     "alerts.<name>.actions[].log.level": "Its level",
+    "subscriptions": "Topics that are listened to, by names of your own, and what is done when something comes. See docs/mqtt.md.",
+    "subscriptions.<name>": "One topic filter at a broker and its actions.",
+    "subscriptions.<name>.broker": "The name of a broker",
+    "subscriptions.<name>.topic": "The topic, or a filter with `+` and `#`",
+    "subscriptions.<name>.shared_group": "The group that shares the messages: each goes to one of its members. They are members by this name, at the same broker, with the same topic",
+    "subscriptions.<name>.qos": "0, 1 or 2; with 0, what comes while Towline is away is lost",
+    "subscriptions.<name>.retained": "Whether a message counts that the broker had kept from earlier",
+    "subscriptions.<name>.enabled": "`false` switches it off",
+    "subscriptions.<name>.description": "What people read",
+    "subscriptions.<name>.when": "What must hold of a message; every one of the list",
+    "subscriptions.<name>.when[]": "One condition.",
+    "subscriptions.<name>.when[].path": "The way to a value in the payload's JSON, keys joined by dots; without it the payload itself. Without `equals` and `regex` something must stand there",
+    "subscriptions.<name>.when[].equals": "What it must be; numbers and truth values as JSON writes them",
+    "subscriptions.<name>.when[].regex": "An RE2 pattern that must be found in it",
+    "subscriptions.<name>.at_once": "For how many messages an action runs at the same time, 1 to 64",
+    "subscriptions.<name>.actions": "What is done, each item one action: `publish`, `http`, `notify`, `log`, `container`, `reload`, `replay` or `level`",
+    "subscriptions.<name>.actions[].container": "Start, stop or restart containers: only with `homeassistant.controls`, and those that `homeassistant.allow` fits",
+    "subscriptions.<name>.actions[].container.service": "Services, a pattern or a list",
+    "subscriptions.<name>.actions[].container.container": "Containers, a pattern or a list",
+    "subscriptions.<name>.actions[].container.project": "Compose projects, a pattern or a list",
+    "subscriptions.<name>.actions[].container.do": "`start`, `stop` or `restart`",
+    "subscriptions.<name>.actions[].reload": "Read the configuration again",
+    "subscriptions.<name>.actions[].replay": "Have a backend send again what it had",
+    "subscriptions.<name>.actions[].replay.backend": "The name of a backend",
+    "subscriptions.<name>.actions[].replay.since": "From how long ago on",
+    "subscriptions.<name>.actions[].level": "How much Towline says of itself, until it is started again",
+    "subscriptions.<name>.actions[].level.to": "`debug`, `info`, `warning` or `error`",
     "homeassistant": "Containers as devices of Home Assistant; see [Home Assistant](homeassistant.md).",
     "homeassistant.discovery": "Whether containers and this Towline announce themselves there; it needs a broker",
     "homeassistant.prefix": "The discovery prefix that is set in Home Assistant",
@@ -286,6 +313,24 @@ DESCRIPTIONS.update(
         f"alerts.<name>.actions[].http.{key}": text
         for key, text in _HTTP.items()
         if key.startswith("tls")
+    }
+)
+
+DESCRIPTIONS.update(
+    {
+        key.replace("alerts.", "subscriptions."): text
+        for key, text in DESCRIPTIONS.items()
+        if key.startswith("alerts.<name>.actions[]")
+    }
+)
+DESCRIPTIONS["subscriptions.<name>.actions[]"] = f"{DESCRIPTIONS['subscriptions.<name>.actions']}."
+DESCRIPTIONS.update(
+    {
+        f"subscriptions.<name>.actions[].{kind}.{key}": DESCRIPTIONS[
+            f"alerts.<name>.actions[].publish.{key}"
+        ]
+        for kind in ("container", "reload", "replay", "level")
+        for key in ("timeout", "retry")
     }
 )
 

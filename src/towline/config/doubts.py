@@ -21,6 +21,7 @@ def doubtful(
     """Warnings about the sound parts of a file."""
     yield from _routes(found.get("routes", ()))
     yield from _alerts(found)
+    yield from _subscriptions(found)
     for section, kinds in (("sources", sources), ("backends", backends)):
         for name, entry in found.get(section, {}).items():
             for fault in kinds[entry.type].doubts(entry.config):
@@ -74,6 +75,25 @@ def _alerts(found: Mapping[str, Any]) -> Iterator[Fault]:
             if action.kind == "http" and not action.tls.verify:
                 path = ["alerts", name, "actions", number, "http", "tls", "verify"]
                 text = "whoever answers is trusted: the message can be read on the way"
+                yield doubt("unverified", text, path, hint="name the authority with tls.ca")
+
+
+def _subscriptions(found: Mapping[str, Any]) -> Iterator[Fault]:
+    """Subscriptions that do nothing, may not do it, or hear themselves."""
+    own = found.get("homeassistant")
+    for name, each in found.get("subscriptions", {}).items():
+        if not each.actions:
+            text = "nothing is done when a message comes: it is only counted"
+            yield doubt("no_actions", text, ["subscriptions", name], hint="name actions")
+        for number, action in enumerate(each.actions):
+            path = ["subscriptions", name, "actions", number]
+            if action.kind == "container" and own is not None and not own.controls:
+                text = "containers may not be controlled"
+                hint = "homeassistant: {controls: true}"
+                yield doubt("controls_off", text, path, hint=hint)
+            if action.kind == "http" and not action.tls.verify:
+                text = "whoever answers is trusted: the message can be read on the way"
+                path += ["http", "tls", "verify"]
                 yield doubt("unverified", text, path, hint="name the authority with tls.ca")
 
 

@@ -130,6 +130,7 @@ def _settings(
         backends=found["backends"],
         routes=found["routes"],
         alerts=found["alerts"],
+        subscriptions=found["subscriptions"],
         homeassistant=found["homeassistant"],
         state=found["state"],
         api=found["api"],

@@ -38,6 +38,7 @@ from towline.config.settings import (
 from towline.config.shapes import SECRET_NAME, shaped, words
 from towline.config.state import STATE
 from towline.config.store import SCHEMA as STORE
+from towline.config.subscriptions import SUBSCRIPTIONS
 from towline.config.trials import CASES
 
 DEFAULT_SOURCES: Final = {"docker": {"type": "docker"}}
@@ -141,6 +142,7 @@ def schema(sources: Kinds, backends: Kinds) -> Mapping:
             vol.Optional("backends", default=dict): Named(_entry(backends)),
             vol.Optional("routes", default=list): Listing(_ROUTE),
             vol.Optional("alerts", default=dict): ALERTS,
+            vol.Optional("subscriptions", default=dict): SUBSCRIPTIONS,
             vol.Optional("homeassistant", default=dict): HOMEASSISTANT,
             vol.Optional("state", default=dict): STATE,
             vol.Optional("apply", default=dict): Mapping(

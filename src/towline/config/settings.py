@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from towline.config.homeassistant import HomeAssistant
     from towline.config.pipeline import Pipeline
     from towline.config.state import State
+    from towline.config.subscriptions import Subscription
 
 
 class Secret(str):
@@ -232,6 +233,7 @@ class Settings:
     backends: Mapping[str, Entry] = field(hash=False)
     routes: tuple[Route, ...]
     alerts: Mapping[str, Alert] = field(hash=False)
+    subscriptions: Mapping[str, Subscription] = field(hash=False)
     homeassistant: HomeAssistant
     state: State
     api: Api

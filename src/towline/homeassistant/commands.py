@@ -89,7 +89,7 @@ class Commands:
             self._part.show_again()
         elif text == "reload":
             try:
-                await self._towline.reload()
+                await self._towline.reload(ACTOR)
             except TowlineError as exc:  # it is told as the outcome of the reload
                 _log.info("reload asked for over Home Assistant", extra={"outcome": str(exc)})
 

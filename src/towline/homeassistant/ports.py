@@ -42,7 +42,7 @@ class Watched(Protocol):
     def alerts(self) -> list[dict[str, Any]]:
         """Alerts and how they are."""
 
-    async def reload(self) -> dict[str, Any]:
+    async def reload(self, actor: str = "api") -> dict[str, Any]:
         """Read the configuration again."""
 
     async def control(self, container_id: str, what: str, actor: str) -> None:

@@ -10,6 +10,7 @@ from towline.config.brokers import Broker
 from towline.config.kinds import Kinds
 from towline.config.settings import Device, Entry, Settings
 from towline.config.state import State
+from towline.config.subscriptions import Subscription
 from towline.runtime.diff import Spec, Specs
 
 FIRST, SECOND, LAST = range(3)
@@ -20,7 +21,7 @@ class Located:
     """Settings of a component whose records or topics name the device."""
 
     device: Device
-    own: Entry | Broker | State
+    own: Entry | Broker | State | Subscription
 
 
 def specs(settings: Settings, sources: Kinds, backends: Kinds) -> Specs:
@@ -60,6 +61,15 @@ def specs(settings: Settings, sources: Kinds, backends: Kinds) -> Specs:
     for name, alert in settings.alerts.items():
         config = watched(alert, settings.device, brokers)
         found.append(Spec(key=f"alerts.{name}", config=config, tier=SECOND))
+    for name, each in settings.subscriptions.items():
+        found.append(
+            Spec(
+                key=f"subscriptions.{name}",
+                config=Located(settings.device, each),
+                tier=SECOND,
+                needs=frozenset({f"brokers.{each.broker}"}),
+            )
+        )
     if settings.homeassistant.discovery:
         found.append(_homeassistant(settings))
     if brokers and (settings.state.publish or settings.state.metrics):

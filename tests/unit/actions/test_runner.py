@@ -8,7 +8,7 @@ import pytest
 from tests.unit.delivery.rig import Time, settle
 from towline.actions.occasion import Occasion
 from towline.actions.runner import AT_ONCE, Job, Runner
-from towline.config.actions import Patience
+from towline.config.patience import Patience
 from towline.errors import Rejected, Retryable
 from towline.status import Health, State
 

@@ -20,7 +20,7 @@ from towline.actions.runner import Job, Runner
 from towline.alerts import alert as component
 from towline.alerts.alert import Alert
 from towline.alerts.watch import AlertHealth
-from towline.config.actions import Patience
+from towline.config.patience import Patience
 from towline.config.settings import Store as StoreSettings
 from towline.errors import Retryable
 from towline.pipeline.encode import encode, template_of

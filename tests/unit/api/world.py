@@ -93,6 +93,27 @@ class BrokersOfTheWorld:
             raise NotFound(f"no broker {name!r}")
 
 
+class SubscriptionsOfTheWorld:
+    """One subscription at `home`, and what was asked of it."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[object, ...]] = []
+        self.error: Exception | None = None
+
+    def of(self, broker: str) -> list[dict[str, Any]]:
+        if broker != "home":
+            raise NotFound(f"no broker {broker!r}")
+        return [{"id": "restart_web", "counters": {"received": 2}}]
+
+    async def edit(
+        self, broker: str, name: str, wanted: dict[str, Any], etag: str, actor: str
+    ) -> dict[str, Any]:
+        if self.error:
+            raise self.error
+        self.asked.append((broker, name, wanted, etag, actor))
+        return {"outcome": "applied"}
+
+
 class World:
     """What the API sees of Towline."""
 
@@ -101,6 +122,7 @@ class World:
         self.device = Device(id="pi", name="Living room Pi")
         self.version = "1.2.3"
         self.brokers = BrokersOfTheWorld()
+        self.subscriptions = SubscriptionsOfTheWorld()
         self.is_ready = True
         self.reload_error: ConfigError | None = None
         self.text = "version: 1\nbrokers: {home: {password: !secret mqtt}}\n"
@@ -198,7 +220,7 @@ class World:
         if self.attached.pop(container_id, None) is None:
             raise NotFound(f"{container_id}: unknown container")
 
-    async def reload(self) -> dict[str, Any]:
+    async def reload(self, actor: str = "api") -> dict[str, Any]:
         if self.reload_error:
             raise self.reload_error
         return {"outcome": "applied", "added": [], "changed": ["backends.loki"], "kept": 4}

@@ -66,6 +66,8 @@ def rows(document: str) -> Iterator[tuple[str, str, str]]:
             found = re.fullmatch(r"## `([^`]+)`(?:, types? ((?:`\w+`(?:, )?)+))?", line)
             kinds = re.findall(r"`(\w+)`", found[2] or "") if found else []
             prefixes = [found[1]] if found else []
+            if both := re.fullmatch(r"## `([^`]+)` and `([^`]+)`", line):
+                prefixes = list(both.groups())
             if found and kinds:
                 prefixes = [found[1].replace("<name>", f"<{kind}>") for kind in kinds]
         elif prefixes and (row := re.match(r"\| `([\w.]+)` \| (.+?) \| (.+) \|$", line)):
@@ -142,7 +144,8 @@ def test_the_shipped_file_has_every_key_with_its_default() -> None:
     data = parse(read_text(text), {"!secret": lambda words, _: words}).data
     examples = {"brokers.<name>.username", "brokers.<name>.password", "routes[].match"}
     examples |= {"store.retention.rules", "store.retention.rules[].match"}
-    examples |= {"alerts.<name>.actions"}
+    examples |= {f"{room}.<name>.actions" for room in ("alerts", "subscriptions")}
+    examples |= {"subscriptions.<name>.description", "subscriptions.<name>.when"}
     examples |= {"pipeline.limits", "pipeline.limits[].match"}
     for key, default in known().items():
         found = written(data, key)

@@ -108,7 +108,8 @@ def test_every_key_is_described() -> None:
 
 
 def test_every_description_and_example_is_of_a_key() -> None:
-    described = {shape["description"] for shape in shapes(SCHEMA) if "description" in shape}
+    told = [shape.get("description") for shape in shapes(SCHEMA)]
+    described = {text for text in told if isinstance(text, str)}  # it is a key of ours, too
     assert [key for key, text in DESCRIPTIONS.items() if text not in described] == []
     shown = [shape["examples"] for _, shape in properties(SCHEMA) if "examples" in shape]
     assert all(example in shown for example in EXAMPLES.values())
