@@ -22,7 +22,7 @@ from towline.record import OriginType
 from towline.runtime.brokers import Brokers
 from towline.runtime.changing import Changing
 from towline.runtime.configuration import Configuration, Options
-from towline.runtime.diff import Specs
+from towline.runtime.diff import Spec, Specs
 from towline.runtime.intake import Intake
 from towline.runtime.overview import Overview
 from towline.runtime.planning import check, routing
@@ -174,7 +174,8 @@ class Towline:
 
     def specs(self, settings: Settings) -> Specs:
         """What should run."""
-        return specs(settings, SOURCES, BACKENDS)
+        own = {"supervisor": Spec(key="supervisor", config=None)} if self._hosting else {}
+        return {**specs(settings, SOURCES, BACKENDS), **own}
 
     def in_force(self, settings: Settings) -> None:
         """From now on these settings hold."""

@@ -182,6 +182,14 @@ def _subscription(ground: Ground, name: str, config: Any, lookup: Lookup) -> Com
     )
 
 
+def _supervisor(ground: Ground, name: str, config: Any, lookup: Lookup) -> Component:
+    from towline.homeassistant.apps import AppsPart
+
+    if ground.hosting is None:
+        raise LookupError("there is a Supervisor only where Towline runs as an app")
+    return AppsPart(ground.hosting.supervisor, socket=ground.hosting.socket.is_socket)
+
+
 PARTS: Final[Mapping[str, Callable[[Ground, str, Any, Lookup], Component]]] = {
     "alerts": _alert,
     "api": _api,
@@ -195,5 +203,6 @@ PARTS: Final[Mapping[str, Callable[[Ground, str, Any, Lookup], Component]]] = {
     "sources": _source,
     "state": _state,
     "subscriptions": _subscription,
+    "supervisor": _supervisor,
 }
 """By what a spec's key begins with; each is given the ground, the name and the spec's config."""

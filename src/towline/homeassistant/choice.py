@@ -30,7 +30,8 @@ class Chosen:
 
     def may_control(self, row: Mapping[str, Any]) -> bool:
         """Whether it may be started and stopped from there; Towline itself never is a row."""
-        return row.get("state") is not None and _some(self._allow, self._origin(row))
+        by_engine = row.get("state") is not None and row.get("stateFrom") is None
+        return by_engine and _some(self._allow, self._origin(row))
 
     def _origin(self, row: Mapping[str, Any]) -> Origin:
         return Origin(

@@ -54,6 +54,8 @@ class Describer:
             "mdl": facts.get("image") or "container",
             "via_device": self.host.identifier,
         }
+        if facts.get("version"):
+            device["sw"] = facts["version"]
         topics = [{"t": self.status}, {"t": place.availability}]
         return self._message(device, made.found, {"avty": topics, "avty_mode": "all"}, place)
 
@@ -130,10 +132,11 @@ def _state_of(made: _Entities, facts: Facts) -> None:
     made.add("sensor", "state", ops=list(STATES), **enum)
     if facts.get("health") not in (None, "none"):
         made.add("sensor", "health", ops=list(HEALTHS), **enum)
-    made.add("sensor", "exit_code", ent_cat=DIAGNOSTIC)
-    made.add("sensor", "restarts", stat_cla="total_increasing", ent_cat=DIAGNOSTIC)
     made.add("sensor", "image", ent_cat=DIAGNOSTIC, en=False)
-    made.add("sensor", "started_at", dev_cla="timestamp", ent_cat=DIAGNOSTIC)
+    if "exitCode" in facts:  # an engine tells, not Supervisor
+        made.add("sensor", "exit_code", ent_cat=DIAGNOSTIC)
+        made.add("sensor", "restarts", stat_cla="total_increasing", ent_cat=DIAGNOSTIC)
+        made.add("sensor", "started_at", dev_cla="timestamp", ent_cat=DIAGNOSTIC)
     if "cpu" in facts:
         made.add("sensor", "cpu", unit="%", stat_cla="measurement", sug_dsp_prc=1, en=False)
         about: Component = {"dev_cla": "data_size", "stat_cla": "measurement", "en": False}

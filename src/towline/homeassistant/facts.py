@@ -40,11 +40,12 @@ class Restarts:
 
 
 def container_state(row: Row, *, loops: bool) -> dict[str, Any]:
-    """What the engine tells, as the entities take it; empty where there is no engine."""
+    """What the engine tells, or Supervisor, as the entities take it; empty where neither does."""
     state = row.get("state")
     if state is None:
         return {}
     sick = row.get("health") == "unhealthy" or state in ("restarting", "dead") or loops
+    sick = sick or bool(row.get("failed"))
     started = row.get("startedAt")
     found = {
         "running": ON if row.get("running") else OFF,

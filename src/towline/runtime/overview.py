@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol, runtime_checkable
 
 from towline.alerts.alert import Alert
 from towline.config.settings import Settings
@@ -14,6 +14,14 @@ from towline.record import record_id
 from towline.runtime.intake import SourcePart
 from towline.runtime.reconcile import Reconciler
 from towline.status import Reports
+
+
+@runtime_checkable
+class Completes(Protocol):
+    """A component that knows more of containers than their sources do."""
+
+    def completed(self, rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The rows with that."""
 
 
 class Overview:
@@ -37,7 +45,9 @@ class Overview:
 
     def containers(self) -> list[dict[str, Any]]:
         """Containers that sources know."""
-        return [row for source in self._docker() for row in source.containers()]
+        rows = [row for source in self._docker() for row in source.containers()]
+        more = self._reconciler.component("supervisor")
+        return more.completed(rows) if isinstance(more, Completes) else rows
 
     def sources(self, settings: Settings) -> list[dict[str, Any]]:
         """Sources and how they are."""

@@ -1,0 +1,105 @@
+"""States of apps without the Docker socket: Supervisor's own list, asked now and then."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, Final, Self
+
+from towline.homeassistant.supervisor import App, Supervisor
+from towline.status import Health
+from towline.trouble import Trouble
+
+_log = logging.getLogger(__name__)
+
+EVERY: Final = 30.0
+"""Seconds between two questions; Supervisor answers from memory."""
+
+PATIENCE: Final = 60.0
+"""Seconds within which Supervisor is expected to have answered once."""
+
+PROTECTED: Final = (
+    "Protection mode is on, so there is no Docker socket: switch it off on the app's page and start"
+    " the app again. Until then containers are read from the journal, without statistics and"
+    " controls"
+)
+
+_STATES: Final[Mapping[str, dict[str, Any]]] = {
+    "started": {"state": "running", "running": True},
+    "startup": {"state": "running", "running": True, "health": "starting"},
+    "stopped": {"state": "exited", "running": False},
+    "error": {"state": "exited", "running": False, "failed": True},
+}
+"""Supervisor's words (supervisor/const.py: AppState) in those of a container."""
+
+
+class AppsPart:
+    """Keeps the list of apps, and what may be seen of this app itself."""
+
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        *,
+        socket: Callable[[], bool],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.health = Health()
+        self._supervisor = supervisor
+        self._socket = socket
+        self._sleep = sleep
+        self._clock = clock
+        self._since = clock()
+        self._apps: dict[str, App] | None = None
+        self._trouble = Trouble(
+            _log, "Supervisor does not answer", "Supervisor answers again", extra={}
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self.health.stopped()
+
+    async def run(self) -> None:
+        """Ask until cancelled."""
+        while True:
+            await self._look()
+            await self._sleep(EVERY)
+
+    async def _look(self) -> None:
+        try:
+            apps = await self._supervisor.apps()
+            ourselves = await self._supervisor.ourselves()
+        except OSError as exc:
+            self._trouble.happened(str(exc))
+            self.health.degraded(str(exc))
+            return
+        self._apps = {app.slug: app for app in apps}
+        self._trouble.over()
+        if ourselves.docker and ourselves.protected and not self._socket():
+            self.health.degraded(PROTECTED)
+        else:
+            self.health.up()
+
+    def completed(self, rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Rows of containers with what Supervisor knows of them; an engine knows better.
+
+        Until Supervisor has told of apps at all, those that nobody else knows are left out: a
+        device that had a state and has none for a moment would lose its entities.
+        """
+        apps = self._apps
+        if apps is None:
+            young = self._clock() - self._since < PATIENCE
+            return [row for row in rows if not (young and row.get("state") is None)]
+        return [_with(row, apps.get(str(row.get("origin")))) for row in rows]
+
+
+def _with(row: dict[str, Any], app: App | None) -> dict[str, Any]:
+    if app is None:
+        return row
+    found = {"title": app.name, "version": app.version, "updateAvailable": app.update_available}
+    known = row.get("state") is not None or app.state not in _STATES
+    return {**row, **found, **({} if known else _STATES[app.state] | {"stateFrom": "supervisor"})}

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from towline.config.settings import Secret
+from towline.homeassistant.apps import EVERY, PATIENCE, AppsPart
+from towline.homeassistant.facts import container_state
+from towline.homeassistant.supervisor import App, Ourselves, Supervisor
+from towline.status import State
+
+SSH = App("core_ssh", "Terminal", "started", "9.1", update_available=True)
+
+
+class Told(Supervisor):
+    """A Supervisor of which a test says what it tells."""
+
+    def __init__(self, *apps: App, ourselves: Ourselves | None = None) -> None:
+        super().__init__(Secret("t"), lambda path, token: (500, b""))
+        self.list = apps
+        self.about = ourselves or Ourselves("x", docker=False, protected=True)
+        self.away = ""
+
+    async def apps(self) -> tuple[App, ...]:
+        if self.away:
+            raise OSError(self.away)
+        return self.list
+
+    async def ourselves(self) -> Ourselves:
+        return self.about
+
+
+class Rig:
+    """A part that is let go one look at a time."""
+
+    def __init__(self, told: Told, *, socket: bool = False) -> None:
+        self.now = 0.0
+        self.told = told
+        self.slept: list[float] = []
+        self._go = asyncio.Semaphore(0)
+        self._looked = asyncio.Event()
+        self.part = AppsPart(told, socket=lambda: socket, sleep=self._sleep, clock=lambda: self.now)
+
+    async def _sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self._looked.set()
+        await self._go.acquire()
+
+    async def look(self, task: asyncio.Task[None] | None = None) -> asyncio.Task[None]:
+        self._looked.clear()
+        self._go.release()
+        task = task or asyncio.create_task(self.part.run())
+        await self._looked.wait()
+        return task
+
+
+def row(name: str, **more: Any) -> dict[str, Any]:
+    return {"id": "1", "name": f"app_{name}", "origin": name, "source": "journal", **more}
+
+
+async def completed(told: Told, *rows: dict[str, Any]) -> list[dict[str, Any]]:
+    rig = Rig(told)
+    task = await rig.look()
+    task.cancel()
+    return rig.part.completed(rows)
+
+
+async def test_a_container_of_the_journal_gets_state_and_version_of_its_app() -> None:
+    (found,) = await completed(Told(SSH), row("core_ssh"))
+    assert (found["state"], found["running"], found["version"]) == ("running", True, "9.1")
+    assert found["updateAvailable"] is True
+    assert found["title"] == "Terminal"
+
+
+@pytest.mark.parametrize(
+    ("word", "running", "problem"),
+    [("started", "ON", "OFF"), ("startup", "ON", "OFF"), ("stopped", "OFF", "OFF"),
+     ("error", "OFF", "ON")],
+)  # fmt: skip
+async def test_every_word_of_supervisor_has_a_meaning(
+    word: str, running: str, problem: str
+) -> None:
+    app = App("core_ssh", "Terminal", word, "9.1", update_available=False)
+    (found,) = await completed(Told(app), row("core_ssh"))
+    state = container_state(found, loops=False)
+    assert (state["running"], state["problem"]) == (running, problem)
+
+
+async def test_a_word_nobody_knows_and_a_container_that_is_no_app_have_no_state() -> None:
+    app = App("core_ssh", "Terminal", "dreaming", "9.1", update_available=False)
+    for found in await completed(Told(app), row("core_ssh"), row("homeassistant")):
+        assert container_state(found, loops=False) == {}
+
+
+async def test_an_engine_knows_the_state_better() -> None:
+    (found,) = await completed(Told(SSH), row("core_ssh", state="paused", running=True))
+    assert found["state"] == "paused"
+    assert "stateFrom" not in found
+    assert found["version"] == "9.1"
+
+
+async def test_until_supervisor_has_told_nobody_speaks_of_apps_without_a_state() -> None:
+    told = Told(SSH)
+    told.away = "Supervisor cannot be reached"
+    rig = Rig(told)
+    rows = [row("core_ssh"), row("web", state="running")]
+    task = await rig.look()
+    assert [each["origin"] for each in rig.part.completed(rows)] == ["web"]
+    assert str(rig.part.health.state) == State.DEGRADED
+    rig.now = PATIENCE
+    assert rig.part.completed(rows) == rows
+    told.away = ""
+    await rig.look(task)
+    assert rig.part.health.state == State.UP
+    assert rig.part.completed(rows)[0]["state"] == "running"
+    task.cancel()
+
+
+async def test_while_supervisor_is_away_the_last_that_it_told_holds() -> None:
+    rig = Rig(Told(SSH))
+    task = await rig.look()
+    rig.told.away = "away"
+    await rig.look(task)
+    assert rig.part.completed([row("core_ssh")])[0]["state"] == "running"
+    assert rig.part.health.reason == "away"
+    assert set(rig.slept) == {EVERY}
+    task.cancel()
+
+
+@pytest.mark.parametrize(
+    ("docker", "protected", "socket", "well"),
+    [
+        (False, True, False, True),
+        (True, True, False, False),
+        (True, False, True, True),
+        (True, True, True, True),
+    ],
+)
+async def test_a_missing_socket_is_a_problem_where_protection_mode_keeps_it_away(
+    docker: bool, protected: bool, socket: bool, well: bool
+) -> None:
+    rig = Rig(Told(ourselves=Ourselves("x", docker=docker, protected=protected)), socket=socket)
+    task = await rig.look()
+    task.cancel()
+    assert (rig.part.health.state == State.UP) == well
+    assert well or "Protection mode" in rig.part.health.reason
