@@ -40,6 +40,7 @@ TESTS = (
     Tool("chromium", "chromium", "tests of the page"),
     Tool("jq", "jq", "tests that stored files are plain JSON"),
     Tool("strace", "strace", "tests of disks that fail"),
+    Tool("debootstrap", "debootstrap", "the base of the image that tests build"),
     Tool("zstd", "zstd", "tests that compressed files are plain zstd"),
 )
 LISTS = Path("/var/lib/apt/lists")
