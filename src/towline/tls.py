@@ -20,6 +20,15 @@ _log = logging.getLogger(__name__)
 _PEM: Final = "-----BEGIN"
 _LARGEST: Final = 1024 * 1024
 
+_ALERTS: Final = {
+    "alert certificate required": "it asks for our certificate (tls.cert, tls.key)",
+    "alert certificate expired": "it says that our certificate has expired",
+    "alert unknown ca": "it does not know the authority of our certificate",
+    "alert bad certificate": "it does not accept our certificate (tls.cert, tls.key)",
+    "wrong version number": "wrong version number: TLS is not spoken there",
+}
+"""What OpenSSL says in lower case (RFC 8446 section 6.2 names the alerts), and what we say."""
+
 Marks = tuple[tuple[int, int, int] | None, ...]
 
 
@@ -37,9 +46,10 @@ class Credentials:
 
     async def context(self) -> ssl.SSLContext:
         """The context for the next connection; `OSError` where a file cannot be used."""
-        return await asyncio.to_thread(self._fresh)
+        return await asyncio.to_thread(self.fresh)
 
-    def _fresh(self) -> ssl.SSLContext:
+    def fresh(self) -> ssl.SSLContext:
+        """The same, for a thread: it reads files."""
         marks = tuple(_mark(path) for path in self._paths())
         if self._context is None or marks != self._marks:
             self._context, self._marks = self._make(), marks
@@ -86,6 +96,16 @@ class Credentials:
             raise OSError(f"tls.{key} cannot be read: {(exc.strerror or '').lower()}") from None
         except ValueError:
             raise OSError(f"tls.{key} is neither a path nor PEM text") from None
+
+
+def tls_reason(exc: ssl.SSLError) -> str:
+    """Why TLS failed, in words a person can act on."""
+    if isinstance(exc, ssl.SSLCertVerificationError):
+        return f"certificate not accepted: {exc.verify_message}"
+    # absent on some, whatever the types say
+    told = (getattr(exc, "reason", None) or "unknown").lower().replace("_", " ")
+    known = (words for sign, words in _ALERTS.items() if sign in told)
+    return f"TLS failed: {next(known, told)}"
 
 
 def _mark(path: Path) -> tuple[int, int, int] | None:

@@ -10,8 +10,9 @@ import sys
 import time
 
 from tests.bench.bare import API
+from towline.sources.docker.address import Address
 from towline.sources.docker.frames import FramedRows
-from towline.sources.docker.stream import Address, open_stream
+from towline.sources.docker.stream import open_stream
 
 
 class Count:

@@ -6,6 +6,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from tests.real.until import auntil
@@ -33,7 +34,11 @@ class Watch:
         url: str = "",
         read: str = "api",
         files: str = "",
+        folder: Path = Path(),
+        **reach: Any,
     ) -> None:
+        self._folder = folder
+        self._reach = reach
         self.checkpoints = Checkpoints(None)
         self.origins: dict[str, Origin] = {}
         self.events: list[tuple[Origin, Line]] = []
@@ -53,12 +58,14 @@ class Watch:
             files=self._files,
             include=ALL,
             exclude=NOT_LABELLED,
+            **self._reach,
         )
         around = Surroundings(
             device=Device(id="pi", name="Pi"),
             lookup=lambda key: None,
             checkpoints=self.checkpoints,
             max_age=DAY,
+            folder=self._folder,
         )
         self.source = DockerSource("docker", config, around, own=self._own)
         return self.source

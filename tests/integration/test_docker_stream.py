@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from towline.errors import NotFound, SourceError, Unreadable
-from towline.sources.docker.stream import Address, fetch, open_stream
+from towline.sources.docker.address import Address
+from towline.sources.docker.stream import fetch, open_stream
 
 OK = b"HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\n"
 

@@ -12,9 +12,10 @@ import httpx
 import pytest
 
 from tests.integration.git_app_rig import in_force, running, shown
-from tests.integration.gitops_rig import Repository, Sshd, http, settings
+from tests.integration.gitops_rig import Repository, http, settings
 from tests.real.broker import free_port
 from tests.real.certificates import Authority
+from tests.real.ssh import Sshd
 from tests.real.until import auntil
 from towline.gitops.access import Access
 

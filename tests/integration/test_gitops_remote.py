@@ -12,12 +12,12 @@ import pytest
 from tests.integration.gitops_rig import (
     Follower,
     Repository,
-    Sshd,
     command_lines,
     http,
     settings,
     whole,
 )
+from tests.real.ssh import Sshd
 from towline.config.settings import Secret
 
 TOKEN = "t0ken-that-nobody-may-see"

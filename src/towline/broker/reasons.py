@@ -10,6 +10,8 @@ import ssl
 from collections.abc import Mapping
 from typing import Final
 
+from towline.tls import tls_reason
+
 # OASIS MQTT 3.1.1 section 3.2.2.3 (below 0x80) and MQTT 5.0 sections 3.2.2.2, 3.4.2.1, 3.14.2.1.
 _WORDS: Final[Mapping[int, str]] = {
     1: "protocol version not supported",
@@ -70,11 +72,8 @@ def worth_retrying(code: int) -> bool:
 
 def network_reason(exc: OSError) -> str:
     """Why a server could not be reached."""
-    if isinstance(exc, ssl.SSLCertVerificationError):
-        return f"certificate not accepted: {exc.verify_message}"
     if isinstance(exc, ssl.SSLError):
-        told = getattr(exc, "reason", None) or "unknown"  # absent on some, whatever the types say
-        return f"TLS failed: {told.lower().replace('_', ' ')}"
+        return tls_reason(exc)
     if isinstance(exc, socket.gaierror):
         return "name not found"
     if isinstance(exc, TimeoutError):

@@ -24,7 +24,12 @@ DESCRIPTIONS: Final[dict[str, str]] = {
     "sources": "Where lines come from, by names of your own.",
     "sources.<name>.type": "The kind of source",
     "sources.<docker>": "A Docker Engine whose containers are read. Without `sources` there is one, called `docker`; `sources: {}` means none.",
-    "sources.<docker>.url": "The Engine's address, `unix:///path` or `tcp://host:port`. The source called `docker` takes it from the variable `DOCKER_HOST` where the file does not say",
+    "sources.<docker>.url": "The Engine's address: `unix:///path`, `tcp://host:port` (port 2375, with `tls` 2376) or `ssh://user@host` (a path behind it is that of the socket there). The source called `docker` takes it from the variable `DOCKER_HOST` where the file does not say",
+    "sources.<docker>.device": "Where its containers are said to be, for an engine on another machine; without it, where Towline is. Containers of one name are told apart by it",
+    "sources.<docker>.tls": "Whom to trust and who we are, with `tcp://`; without it TLS is not spoken.",
+    "sources.<docker>.ssh": "How to log in, with `ssh://`; without it as the `ssh` command does by itself.",
+    "sources.<docker>.ssh.key": "The private key, as text: a `!secret` or `!encrypted`. It must not have a passphrase",
+    "sources.<docker>.ssh.known_hosts": "Lines as in the file `known_hosts` of ssh, for the host's key; without it, that file counts",
     "sources.<docker>.read": "How containers are read: `auto` (Docker's json files where they can be read, else the Engine's API), `api` or `files`",
     "sources.<docker>.files": "The folder of Docker's containers, where it is not where the Engine says: `/var/lib/docker/containers` of the host as Towline sees it",
     "sources.<docker>.stats": "CPU and memory of the containers, every 30 s: `auto` (for two minutes after somebody asked), `always` or `never`",
@@ -305,6 +310,9 @@ DESCRIPTIONS.update(
     }
 )
 DESCRIPTIONS.update(
+    {f"sources.<docker>.{key}": text for key, text in _HTTP.items() if key.startswith("tls.")}
+)
+DESCRIPTIONS.update(
     {f"backends.<{kind}>.{key}": text for kind in OVER_HTTP for key, text in _HTTP.items()}
 )
 
@@ -337,7 +345,8 @@ DESCRIPTIONS.update(
 EXAMPLES: Final[dict[str, list[Any]]] = {
     "device.id": ["living-room-pi"],
     "device.name": ["Living room Pi"],
-    "sources.<docker>.url": ["unix:///var/run/docker.sock", "tcp://nas.local:2375"],
+    "sources.<docker>.url": ["unix:///var/run/docker.sock", "tcp://nas:2376", "ssh://me@nas"],
+    "sources.<docker>.tls": [{"ca": "ca.pem", "cert": "cert.pem", "key": "key.pem"}],
     "sources.<docker>.include": [[{"project": "media"}]],
     "sources.<demo>.interval": ["500ms"],
     "pipeline.redact": [["tokens", "urls", "emails", {"pattern": r"card=\d+", "with": "card=*"}]],

@@ -30,6 +30,7 @@ _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?) ?(ms|s|m|h|d)", re.ASCII)
 _SIZE = re.compile(r"(\d{1,9}(?:\.\d{1,3})?) ?(B|KB|MB|GB|TB)", re.ASCII | re.IGNORECASE)
 HOST: Final = r"\[[0-9A-Fa-f:.]{2,64}\]|[A-Za-z0-9][A-Za-z0-9._-]{0,252}"
 _LISTEN = re.compile(rf"({HOST}):(\d{{1,5}})", re.ASCII)
+_DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _TOPIC: Final = r"[^+#$\u0000-\u001f][^+#\u0000-\u001f]*"
@@ -243,3 +244,14 @@ def compile_regex(value: Any) -> Any:
         wanted = f"not a pattern that RE2 understands: {reason}"
         hint = "look-around and back-references are not supported" if "(?" in value else ""
         raise Fault("bad_regex", wanted, hint=hint) from exc
+
+
+@shaped({"type": ["string", "integer"], "pattern": words(_DEVICE.pattern)["pattern"]})
+def device_id(value: Any) -> str:
+    """What names a device in topics and in the identity of containers."""
+    if isinstance(value, str | int) and not isinstance(value, bool):
+        found = plain(text(value))
+        if _DEVICE.fullmatch(found):
+            return found
+    wanted = "a device id of at most 64 letters a-z, digits, . - and _"
+    raise expected(f"{wanted}, a letter or digit first", value)

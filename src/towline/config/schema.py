@@ -14,6 +14,7 @@ from towline.config.faults import Fault, expected
 from towline.config.fields import (
     PATTERNS,
     boolean,
+    device_id,
     duration,
     listen,
     name,
@@ -21,7 +22,6 @@ from towline.config.fields import (
     plain,
     shell_patterns,
     some_text,
-    text,
 )
 from towline.config.git import SCHEMA as GIT
 from towline.config.homeassistant import HOMEASSISTANT
@@ -47,7 +47,6 @@ RESTART: Final = frozenset({"store.path", "store.persist", "git"})
 
 SCOPES: Final = ("read", "operate", "admin")
 
-_DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 
@@ -56,16 +55,6 @@ def _version(value: Any) -> int:
     if value == 1 and isinstance(value, int) and not isinstance(value, bool):
         return value
     raise expected("version 1", value, hint="this Towline reads files of version: 1")
-
-
-@shaped({"type": ["string", "integer"], "pattern": words(_DEVICE.pattern)["pattern"]})
-def _device_id(value: Any) -> str:
-    if isinstance(value, str | int) and not isinstance(value, bool):
-        found = plain(text(value))
-        if _DEVICE.fullmatch(found):
-            return found
-    wanted = "a device id of at most 64 letters a-z, digits, . - and _"
-    raise expected(f"{wanted}, a letter or digit first", value)
 
 
 def _device(**keys: Any) -> Device:
@@ -133,7 +122,7 @@ def schema(sources: Kinds, backends: Kinds) -> Mapping:
         {
             vol.Required("version"): _version,
             vol.Required("device"): Into(
-                Mapping({vol.Required("id"): _device_id, vol.Optional("name"): some_text}), _device
+                Mapping({vol.Required("id"): device_id, vol.Optional("name"): some_text}), _device
             ),
             vol.Optional("sources", default=DEFAULT_SOURCES): Named(_entry(sources)),
             vol.Optional("pipeline", default=dict): PIPELINE,

@@ -159,6 +159,19 @@ def _lost(log: Row) -> str:
     return "look at the records with `gap`: each says why"
 
 
+def _same_names(look: Look) -> Iterator[Finding]:
+    """Containers of several sources that count as one: identity is device and name."""
+    sources: dict[tuple[Any, Any], set[str]] = {}
+    for row in look.containers:
+        identity = row.get("device"), row.get("origin") or row["name"]
+        sources.setdefault(identity, set()).add(str(row.get("source")))
+    for (_, name), found in sources.items():
+        if len(found) > 1:
+            text = f"the sources {' and '.join(sorted(found))} have a container of this name"
+            remedy = "set `sources.<name>.device` for the engine of another machine, or exclude it"
+            yield Finding("same_name", WARNING, str(name), f"{text}: they count as one", remedy)
+
+
 def _store(look: Look) -> Iterator[Finding]:
     part = look.status.get("store", {})
     if part.get("state") == "degraded":
@@ -245,6 +258,7 @@ EXAMINATIONS: Final[Sequence[Callable[[Look], Iterator[Finding]]]] = (
     _configuration,
     _sources,
     _containers,
+    _same_names,
     _store,
     _steps,
     _brokers,

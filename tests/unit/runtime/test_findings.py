@@ -37,6 +37,14 @@ def container(**log: Any) -> list[dict[str, Any]]:
     return [{"name": "web", "log": log}]
 
 
+def engines(*devices: str) -> list[dict[str, Any]]:
+    """A container of one name on engines that are said to be there."""
+    return [
+        {"name": "web", "device": device, "source": f"engine{number}"}
+        for number, device in enumerate(devices)
+    ]
+
+
 def backend(**more: Any) -> list[dict[str, Any]]:
     return [{"name": "mqtt", "state": "up", "lag": 0, "counters": {}} | more]
 
@@ -52,6 +60,7 @@ REASONS: list[tuple[str, str, dict[str, Any]]] = [
     ("gaps", "warning", {"containers": container(gaps=3, rotated=True)}),
     ("non_blocking", "warning", {"containers": container(nonBlocking=True)}),
     ("clock", "warning", {"containers": container(lastAt=NOW + AHEAD + 1)}),
+    ("same_name", "warning", {"containers": engines("pi", "pi")}),
     ("store", "error", {"status": {"store": away("cannot write: No space left on device")}}),
     ("unwritten", "error", {"status": {"store": counted(unwritten=5)}}),
     ("pipeline", "note", {"status": {"pipeline": counted(dropped=5)}}),
@@ -100,3 +109,7 @@ def test_the_gravest_comes_first() -> None:
 def test_the_remedy_fits_the_reason(reason: str, word: str) -> None:
     (found,) = look({"sources.docker": away(reason)})
     assert word in found.remedy
+
+
+def test_containers_of_one_name_on_two_devices_are_two() -> None:
+    assert look(containers=engines("pi", "nas")) == []

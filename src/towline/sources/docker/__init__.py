@@ -2,52 +2,74 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import voluptuous as vol
 
 from towline.config import fields
 from towline.config.compound import Listing
+from towline.config.doubts import doubt
 from towline.config.faults import Fault
 from towline.config.kinds import Kind, Surroundings
 from towline.config.match import match
-from towline.config.settings import Match
+from towline.config.settings import Device, Match
 from towline.config.shapes import SECRET_NAME, shaped, words
-from towline.sources.docker.stream import Address
+from towline.config.tls import TLS, Tls, tls_doubts
+from towline.sources.docker.address import EXPECTED, Address
 
 LOCAL: Final = "unix:///var/run/docker.sock"
 
 
-@shaped(words(rf"unix://.*/.+|(?:tcp|http)://.+|{SECRET_NAME}"))
+@shaped(words(rf"unix://.*/.+|(?:tcp|https?|ssh)://.+|{SECRET_NAME}"))
 def _url(value: Any) -> str:
     text = fields.some_text(value)
     try:
         Address.parse(text)
     except ValueError as exc:
-        raise Fault(
-            "wrong_value", "expected unix:///path/to/docker.sock or tcp://host:port"
-        ) from exc
+        raise Fault("wrong_value", f"expected {EXPECTED}") from exc
+    if urlsplit(text).password is not None:
+        hint = "ssh takes a key: ssh: {key: !secret nas_key}"
+        raise Fault("wrong_value", "a password in the address is shown", hint=hint)
     return text
 
 
-_schema = fields.mapping(
+_SSH: Final = fields.mapping(
     {
-        vol.Optional("url", default=LOCAL): _url,
-        vol.Optional("read", default="auto"): fields.one_of("auto", "api", "files"),
-        vol.Optional("files"): fields.some_text,
-        vol.Optional("stats", default="auto"): fields.one_of("auto", "always", "never"),
-        vol.Optional("include", default=[{"name": "*"}]): Listing(match),
-        vol.Optional("exclude", default=[{"label": "towline.enable=false"}]): Listing(match),
+        vol.Optional("key", default=""): fields.secret,
+        vol.Optional("known_hosts", default=""): fields.text,
     }
 )
+_KEYS: Final = {
+    vol.Optional("url", default=LOCAL): _url,
+    vol.Optional("device"): fields.device_id,
+    vol.Optional("tls"): TLS,
+    vol.Optional("ssh"): _SSH,
+    vol.Optional("read", default="auto"): fields.one_of("auto", "api", "files"),
+    vol.Optional("files"): fields.some_text,
+    vol.Optional("stats", default="auto"): fields.one_of("auto", "always", "never"),
+    vol.Optional("include", default=[{"name": "*"}]): Listing(match),
+    vol.Optional("exclude", default=[{"label": "towline.enable=false"}]): Listing(match),
+}
 
 
-def _config(*, url: str, read: str, stats: str, files: str = "", include: Any, exclude: Any) -> Any:
+def _config(
+    *,
+    url: str,
+    tls: Tls | None = None,
+    ssh: Mapping[str, Any] | None = None,
+    include: Any,
+    exclude: Any,
+    **keys: Any,
+) -> Any:
     from towline.sources.docker.choice import DockerConfig
 
-    included, excluded = _all(include), _all(exclude)
+    if tls is None and url.startswith("https:"):
+        tls = TLS({})
     return DockerConfig(
-        url=url, read=read, files=files, stats=stats, include=included, exclude=excluded
+        url=url, tls=tls, **ssh or {}, include=_all(include), exclude=_all(exclude), **keys
     )
 
 
@@ -58,12 +80,25 @@ def _all(matches: Any) -> tuple[Match, ...]:
 def _open(name: str, config: Any, around: Surroundings) -> Any:
     from towline.sources.docker.source import DockerSource
 
+    if config.device:
+        around = replace(around, device=Device(id=config.device, name=config.device))
     return DockerSource(name, config, around)
 
 
+def _doubts(config: Any) -> Iterator[Fault]:
+    over = config.url.partition("://")[0]
+    if config.tls and over in ("tcp", "http", "https"):
+        yield from tls_doubts(config.tls)
+    elif config.tls:
+        yield doubt("unused", "tls does nothing here: it is for tcp://", ["tls"])
+    if over != "ssh" and (config.key or config.known_hosts):
+        yield doubt("unused", "ssh does nothing here: it is for ssh://", ["ssh"])
+
+
 KIND: Final = Kind(
-    schema=_schema,
+    schema=fields.mapping(_KEYS),
     config=_config,
     open=_open,
     claims=lambda config: frozenset({f"engine {config.url}"}),
+    doubts=_doubts,
 )

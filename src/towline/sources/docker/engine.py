@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
 from towline.errors import NotFound, SourceError
+from towline.sources.docker.address import Address
 from towline.sources.docker.origins import Container
-from towline.sources.docker.stream import Address, Stream, fetch, open_stream
+from towline.sources.docker.stream import Stream, fetch, open_stream
+from towline.tls import tls_reason
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -90,10 +93,7 @@ class Engine:
         return self._client
 
     def _open(self) -> Mapping[str, Any]:
-        from docker import APIClient  # imported when an engine is used: it costs 20 MB
-
-        url = self.address.url
-        self._client = APIClient(base_url=url, version="auto", timeout=TIMEOUT)
+        self._client = _client(self.address)
         info: Mapping[str, Any] = self._client.info()
         return info
 
@@ -103,6 +103,21 @@ class Engine:
             raise SourceError("the engine is away")
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, _translated, call)
+
+
+def _client(address: Address) -> APIClient:
+    """A client that has asked for the engine's version."""
+    from docker import APIClient  # imported when an engine is used: it costs 20 MB
+
+    if address.path:
+        return APIClient(base_url=f"unix://{address.path}", version="auto", timeout=TIMEOUT)
+    url = f"tcp://{address.host}:{address.port}"
+    if address.credentials is None:
+        return APIClient(base_url=url, version="auto", timeout=TIMEOUT)
+    from towline.sources.docker.secured import Secured
+
+    secured = Secured(address.host, address.port, address.credentials)
+    return APIClient(base_url=url, version="auto", timeout=TIMEOUT, tls=secured)
 
 
 def _translated(call: Callable[[], Any]) -> Any:
@@ -123,6 +138,8 @@ def _words(exc: BaseException) -> str:
     """The innermost reason: the SDK wraps a refused connection five times."""
     while isinstance(inner := exc.__cause__ or exc.__context__, Exception):
         exc = inner
+    if isinstance(exc, ssl.SSLError):
+        return tls_reason(exc)
     if isinstance(exc, OSError) and exc.strerror:
         return exc.strerror
     return str(exc) or type(exc).__name__

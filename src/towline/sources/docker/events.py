@@ -15,7 +15,8 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from towline.errors import SourceError
-from towline.sources.docker.stream import Address, Stream, open_stream
+from towline.sources.docker.address import Address
+from towline.sources.docker.stream import Stream, open_stream
 from towline.sources.docker.times import api_moment
 from towline.sources.docker.words import ACTIONS
 

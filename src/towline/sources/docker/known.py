@@ -86,6 +86,7 @@ class Known:
         return used | {
             "id": container.id,
             "name": container.name,
+            "device": origin.device,
             "origin": origin.name,
             "image": container.image,
             "source": source,

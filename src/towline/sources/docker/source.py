@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any, Final, Self
 
@@ -13,6 +14,7 @@ from towline.config.kinds import Surroundings
 from towline.errors import NotFound, SourceError
 from towline.ports import Emit
 from towline.record import Line, Origin, OriginType
+from towline.sources.docker.address import Address
 from towline.sources.docker.attachments import Attachments
 from towline.sources.docker.census import Census
 from towline.sources.docker.choice import Choice, DockerConfig
@@ -20,7 +22,7 @@ from towline.sources.docker.chronicle import Chronicle
 from towline.sources.docker.engine import Engine
 from towline.sources.docker.events import Heard, events
 from towline.sources.docker.known import Known
-from towline.sources.docker.stream import Address
+from towline.sources.docker.tunnel import tunnel
 from towline.sources.docker.usage import Meter
 from towline.sources.docker.wake import Waker
 from towline.sources.docker.ways import Ways
@@ -28,6 +30,7 @@ from towline.sources.own import own_container_ids
 from towline.status import Health, State
 from towline.store.checkpoints import Checkpoint
 from towline.store.upkeep import Progress
+from towline.tls import Credentials
 
 _log = logging.getLogger(__name__)
 CENSUS: Final = 10.0
@@ -58,7 +61,9 @@ class DockerSource:
     ) -> None:
         self.name = name
         self.health = Health()
-        self._address = Address.parse(config.url)
+        self._config = config
+        credentials = Credentials(config.tls, around.folder) if config.tls else None
+        self._address = Address.parse(config.url, credentials)
         self._around = around
         self._chronicle = Chronicle(self._tell)
         self._waker = Waker()
@@ -102,13 +107,31 @@ class DockerSource:
 
     async def _session(self) -> str:
         """Be with the engine until it goes away; return why it did."""
-        engine = Engine(self._address)
+        try:
+            async with self._reached() as address:
+                return await self._with(Engine(address))
+        except SourceError as exc:
+            return str(exc)
+
+    @asynccontextmanager
+    async def _reached(self) -> AsyncIterator[Address]:
+        """Where the engine's socket is for one session."""
+        address, config = self._address, self._config
+        if not address.ssh:
+            yield address
+            return
+        key = config.key.reveal() if config.key else ""
+        async with tunnel(address, key, config.known_hosts) as here:
+            yield here
+
+    async def _with(self, engine: Engine) -> str:
+        """Read its containers until it goes away; return why it did."""
         try:
             await engine.connect()
             lost = asyncio.Event()
             since = self._chronicle.since
             async with (
-                events(self._address, lost.set, since=since) as heard,
+                events(engine.address, lost.set, since=since) as heard,
                 asyncio.TaskGroup() as tasks,
             ):
                 self._census.begin(engine, Attachments(tasks, self.health))
@@ -122,8 +145,6 @@ class DockerSource:
                 await lost.wait()
                 for task in (*watch, *(known.task for known in self._census if known.task)):
                     task.cancel()
-        except SourceError as exc:
-            return str(exc)
         finally:
             self._census.end()
             engine.close()

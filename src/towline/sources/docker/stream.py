@@ -11,13 +11,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
 
 from towline.errors import NotFound, SourceError, Unreadable
+from towline.sources.docker.address import Address
 from towline.sources.docker.pace import Pace
+from towline.tls import tls_reason
 
 BUFFER: Final = 1 << 18
 CONNECT: Final = 5.0
@@ -25,26 +26,6 @@ CONNECT: Final = 5.0
 
 _MAX_HEAD = 64 << 10
 _buffer = memoryview(bytearray(BUFFER))
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where an engine listens: a socket's path, or a host and port."""
-
-    url: str
-    path: str = ""
-    host: str = ""
-    port: int = 0
-
-    @classmethod
-    def parse(cls, url: str) -> Address:
-        """From `unix:///path/to.sock` or `tcp://host:2375`; `ValueError` when it is neither."""
-        parts = urlsplit(url)
-        if parts.scheme == "unix" and parts.path:
-            return cls(url, path=parts.netloc + parts.path)
-        if parts.scheme in ("tcp", "http") and parts.hostname:
-            return cls(url, host=parts.hostname, port=parts.port or 2375)
-        raise ValueError(f"neither unix:///path nor tcp://host:port: {url!r}")
 
 
 class Stream(asyncio.BufferedProtocol):
@@ -127,7 +108,7 @@ class Stream(asyncio.BufferedProtocol):
         """Asyncio calls this at the end, whichever side ended it."""
         self._transport = None
         if isinstance(exc, OSError):
-            self._finish(SourceError(f"connection lost: {exc}"))
+            self._finish(SourceError(f"connection lost: {_words(exc)}"))
         elif exc is not None:
             self._finish(exc)  # a fault of ours in `feed`: told to who waits in `ended`
         elif self._head is not None:
@@ -181,6 +162,10 @@ class Stream(asyncio.BufferedProtocol):
             self._transport.abort()
 
 
+def _words(exc: OSError) -> str:
+    return tls_reason(exc) if isinstance(exc, ssl.SSLError) else exc.strerror or str(exc)
+
+
 def _refused(status: int, body: bytes) -> SourceError:
     reason = _reason(body)
     if status == 404:
@@ -205,21 +190,26 @@ async def open_stream(address: Address, target: str, feed: Callable[[bytes], Non
 
     `SourceError` when the engine cannot be reached.
     """
-    loop = asyncio.get_running_loop()
     stream = Stream(feed)
     try:
         async with asyncio.timeout(CONNECT):
-            if address.path:
-                connected = loop.create_unix_connection(lambda: stream, address.path)
-            else:
-                connected = loop.create_connection(lambda: stream, address.host, address.port)
-            transport, _ = await connected
+            transport, _ = await _connected(address, stream)
     except TimeoutError as exc:
         raise SourceError(f"the engine cannot be reached within {CONNECT:g} s") from exc
     except OSError as exc:
-        raise SourceError(f"the engine cannot be reached: {exc.strerror or exc}") from exc
+        raise SourceError(f"the engine cannot be reached: {_words(exc)}") from exc
     transport.write(f"GET {target} HTTP/1.0\r\nHost: docker\r\n\r\n".encode())
     return stream
+
+
+async def _connected(
+    address: Address, stream: Stream
+) -> tuple[asyncio.WriteTransport, asyncio.BaseProtocol]:
+    loop = asyncio.get_running_loop()
+    if address.path:
+        return await loop.create_unix_connection(lambda: stream, address.path)
+    context = await address.credentials.context() if address.credentials else None
+    return await loop.create_connection(lambda: stream, address.host, address.port, ssl=context)
 
 
 async def fetch(address: Address, target: str, patience: float) -> bytes:
