@@ -300,6 +300,7 @@ def _as_json(origin: Origin, source: str) -> dict[str, Any]:
     return {
         "id": origin.container_id,
         "name": origin.container,
+        "device": origin.device,
         "origin": origin.name,
         "image": origin.image,
         "source": source,
