@@ -7,9 +7,8 @@ import json
 import logging
 import os
 import time
-from collections import deque
 from collections.abc import Iterable, Iterator
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, Final, Self
@@ -18,16 +17,14 @@ from towline.config.kinds import Surroundings
 from towline.errors import SourceError
 from towline.ports import Emit
 from towline.record import Line, Origin, OriginType, time_text
+from towline.sources.journald.bookmark import Bookmark
 from towline.sources.journald.choice import Choice, JournaldConfig, journal_matches
-from towline.sources.journald.entries import Cursor, dropped, line_of, origin_of, whose
+from towline.sources.journald.entries import dropped, line_of, origin_of, whose
 from towline.sources.journald.export import Entry
 from towline.sources.journald.parts import MAX_LINE, PATIENCE, Parts
-from towline.sources.journald.position import BEGINNING, PLACE, Position
 from towline.sources.journald.reader import Reader, arguments, first, reading
-from towline.sources.unsaved import Unsaved
 from towline.status import Health
 from towline.store.checkpoints import Checkpoints
-from towline.store.tails import Tail, journal_key
 from towline.store.upkeep import Progress
 from towline.trouble import Trouble
 
@@ -37,11 +34,6 @@ RETRY: Final = (1.0, 30.0)
 """The first and the longest pause before the journal is opened again."""
 
 ORIGINS: Final = 4096
-SAVE_SECONDS: Final = 30.0
-SAVE_ENTRIES: Final = 4096
-
-NOTED: Final = (0.25, 64)
-"""Every so many seconds the place is noted, and so many are kept: a step may hold lines back."""
 
 
 class JournaldSource:
@@ -71,12 +63,7 @@ class JournaldSource:
         self._origin = lru_cache(ORIGINS)(self._find)
         self._containers: dict[str, Origin] = {}
         self._parts = Parts()
-        self._position = Position(BEGINNING, {})
-        self._unsaved = Unsaved(0)
-        self._saved_at = 0.0
-        self._noted: deque[tuple[int, str]] = deque(maxlen=NOTED[1])
-        self._noted_at = 0.0
-        self._since: dict[str, Tail] = {}
+        self._mark = Bookmark(Checkpoints(None))
         self._emit: Emit = lambda origin, lines: 0
         self._offset = 0
         self._away = Trouble(
@@ -91,11 +78,7 @@ class JournaldSource:
 
     async def run(self, emit: Emit) -> None:
         """Until cancelled; where its predecessor stopped is known only now."""
-        known = self._checkpoints.get(PLACE, PLACE)
-        if known is None:
-            self._checkpoints.begin(BEGINNING)
-        self._position = Position(known or BEGINNING, self._checkpoints.tails)
-        self._unsaved = Unsaved(self._position.seq)
+        self._mark = Bookmark(self._checkpoints)
         self._emit = emit
         self._offset = emit(self._system, [])
         delay = RETRY[0]
@@ -112,11 +95,11 @@ class JournaldSource:
                 await asyncio.sleep(delay)
                 delay = min(RETRY[1], delay * 2)
         finally:
-            self._checkpoints.tails.update(self._since)
+            self._mark.hand_over()
 
     async def _session(self) -> None:
         """Read until `journalctl` ends; `SourceError` says why it did."""
-        config, cursor = self._config, self._position.cursor
+        config, cursor = self._config, self._mark.position.cursor
         start = f"--since=@{int(time.time() - self._max_age)}"
         if cursor:
             await self._look_back(cursor)
@@ -148,22 +131,20 @@ class JournaldSource:
         found = await first(arguments(self._config.path, f"--cursor={cursor}"))
         if found is None or found.get(b"__CURSOR") != cursor.encode():
             reason = "the journal does not hold the entry read last any more"
-            self._deliver(self._system, [self._gap(self._position.seq, reason)])
+            self._deliver(self._system, [self._gap(self._mark.position.seq, reason)])
 
     def _take(self, entries: list[Entry]) -> None:
         """Put entries into the store, in runs of one origin."""
         self._well()
-        now = time.monotonic()
-        if now - self._noted_at >= NOTED[0]:
-            self._noted_at = now
-            self._noted.append((self._position.seq, self._position.cursor))
+        self._mark.note()
+        position = self._mark.position
         for origin, run in groupby(self._lines(entries), key=itemgetter(0)):
-            new = [line for _, line in run if not self._position.is_stored(origin, line)]
+            new = [line for _, line in run if not position.is_stored(origin, line)]
             if new:
                 self._deliver(origin, new)
 
     def _lines(self, entries: list[Entry]) -> Iterator[tuple[Origin, Line]]:
-        position, counters = self._position, self.health.counters
+        position, counters = self._mark.position, self.health.counters
         for entry in entries:
             before = position.cursor
             try:
@@ -181,12 +162,12 @@ class JournaldSource:
 
     def _of(self, origin: Origin, entry: Entry, before: str) -> Iterator[Line]:
         """What an entry says, and what it says is missing."""
-        line = line_of(entry, self._position.seq)
+        line = line_of(entry, self._mark.position.seq)
         if len(line.text) > MAX_LINE:
             self.health.counters["truncated"] += 1
             line.text, line.extra = line.text[:MAX_LINE], ',"truncated":true'
         if origin.type == OriginType.CONTAINER:
-            if lost := self._position.jumped(entry):
+            if lost := self._mark.position.jumped(entry):
                 yield self._gap(line.seq, "entries are missing in the journal", lost=lost)
             yield from self._parts.take(origin, entry, line, before)
             return
@@ -208,13 +189,8 @@ class JournaldSource:
         return origin
 
     def _deliver(self, origin: Origin, lines: list[Line]) -> None:
-        self._unsaved.emitted(self._offset)
+        self._mark.emitted(origin, lines, self._offset)
         self._offset = self._emit(origin, lines)
-        key = journal_key(origin.container_id or "", origin.name)
-        tail = self._since.get(key, Tail(0))
-        for line in lines:
-            tail = tail.then(seq=line.seq, time=line.time, stderr=line.stderr, system=line.system)
-        self._since[key] = tail
         self.health.counters["lines"] += len(lines)
 
     def knows(self, id_: str) -> bool:
@@ -246,23 +222,9 @@ class JournaldSource:
 
     def progress(self, *, final: bool = False) -> Progress:
         """The checkpoint if one is due and possible, for the store's upkeep."""
-        position = self._position
+        held = self._around.held(lambda origin: origin.source == self.name)
         covered = self._emit(self._system, [])
-        if self._checkpoints.tails:
-            covered = min(covered, self._checkpoints.covered)
-        entries = position.seq - self._unsaved.seq
-        age = time.monotonic() - self._saved_at
-        due = entries and (final or entries >= SAVE_ENTRIES or age >= SAVE_SECONDS)
-        before = self._before() if due else None
-        if before is None or not position.cursor:
-            lowest = self._unsaved.lowest()
-            return Progress([], covered if lowest is None else min(covered, lowest), lambda: None)
-        point = position.checkpoint(before or "")
-        if point.seq == position.seq:
-            self._unsaved.asked(point.seq)
-        elif (lowest := self._unsaved.lowest()) is not None:
-            covered = min(covered, lowest)
-        return Progress([point], covered, partial(self._saved, point.seq))
+        return self._mark.progress(covered, begun=self._parts.before, held=held, final=final)
 
     def rereads(self, origin: Origin) -> bool:
         """Whether it came from the journal; Towline's own words did not."""
@@ -270,30 +232,8 @@ class JournaldSource:
 
     def go_back(self) -> None:
         """Forget how far the journal is read: the next run finds out from what is on disk."""
-        self._since.clear()
-        self._noted.clear()
+        self._mark.forget()
         self._parts = Parts()
-
-    def _before(self) -> str | None:
-        """The cursor before what is not in the store; empty where all is, None if not known."""
-        begun = self._parts.before
-        held = self._around.held(lambda origin: origin.source == self.name)
-        if not held:
-            return begun
-        noted = next((cursor for seq, cursor in reversed(self._noted) if seq < held), "")
-        found = [cursor for cursor in (noted, begun) if cursor]
-        return min(found, key=_number) if noted else None
-
-    def _saved(self, seq: int) -> None:
-        self._saved_at = time.monotonic()
-        self._unsaved.saved(seq)
-        self._since = {key: tail for key, tail in self._since.items() if tail.seq > seq}
-        for key in [key for key in self._checkpoints.tails if key.startswith(f"{PLACE}/")]:
-            self._checkpoints.caught_up(key, seq)
-
-
-def _number(cursor: str) -> int:
-    return Cursor.parse(cursor.encode()).number
 
 
 def _as_json(origin: Origin, source: str) -> dict[str, Any]:
