@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from towline import __version__
+from towline.audit.trail import Trail
 from towline.config.settings import Device, Settings
 from towline.delivery.delivery import Delivery
 from towline.delivery.router import Router
@@ -30,7 +31,6 @@ from towline.runtime.reconcile import Reconciler
 from towline.runtime.reload import Applied, Outcome, Refused
 from towline.runtime.reloader import Reloader
 from towline.runtime.specs import specs
-from towline.runtime.subscriptions import Subscriptions
 from towline.runtime.triggers import Triggers
 from towline.status import State
 from towline.store.log import Store
@@ -73,6 +73,8 @@ class Towline:
             if settings.git:
                 settings, found = await self._follow(settings.git, settings, stack)
                 problems += found
+            trail = Trail(store.path if store.persistent else None)
+            self.audit = await stack.enter_async_context(trail)
             self.store = store
             self._ledger = Ledger(store)
             pipeline = Pipeline(settings.pipeline)
@@ -112,8 +114,6 @@ class Towline:
                     self._environment,
                     self._ground().account,
                 )
-                found = self._reconciler.component
-                self.subscriptions = Subscriptions(self, lambda: self._settings, found)
                 self._reloader = Reloader(
                     tasks, self._configuration, self._reconciler, self, settings
                 )
@@ -187,6 +187,7 @@ class Towline:
             return
         good = isinstance(outcome, Applied)
         self._configuration.ended(outcome, actor)
+        self.audit.put(actor, "configuration", self._configuration.name, diff=str(outcome))
         self._intake.tell(OriginType.MANAGER, str(outcome), "info" if good else "error")
         if good:
             _log.info("configuration applied", extra={"outcome": str(outcome)})
@@ -269,6 +270,7 @@ class Towline:
 
     async def control(self, container_id: str, what: str, actor: str) -> None:
         """`start`, `stop` or `restart` a container, and put on record who asked for it."""
+        self.audit.put(actor, what, f"container {container_id}")
         await self._overview.source_of(container_id).control(container_id, what)
         self._intake.tell(OriginType.MANAGER, f"{actor}: {what} of container {container_id[:12]}")
 

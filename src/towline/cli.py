@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TextIO
 import click
 
 from towline import __version__
+from towline.commands.audit import audit
 from towline.commands.backends import backends, pause, replay, resume
 from towline.commands.doctor import doctor
 from towline.commands.mqtt import mqtt
@@ -233,7 +234,7 @@ def status(url: str, token: str, as_json: bool) -> None:
         sys.exit(0 if room.is_well(found) else FAULT)
 
 
-_MORE = (schema, secret, test, plan, preview, mqtt, doctor, backends, pause, resume, replay)
+_MORE = (schema, secret, audit, test, plan, preview, mqtt, doctor, backends, pause, resume, replay)
 for _command in _MORE:
     main.add_command(_command)
 

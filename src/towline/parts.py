@@ -178,7 +178,7 @@ def _subscription(ground: Ground, name: str, config: Any, lookup: Lookup) -> Com
         Operations(ground.towline, ground.settings),
         still=still,
         heard=lambda _: None,
-        done=lambda _occasion, _topic: None,
+        done=lambda found, topic: ground.towline.audit.put(found.about, "actions", topic),
     )
 
 

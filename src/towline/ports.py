@@ -44,6 +44,18 @@ class Drains(Protocol):
         """Let `run` finish what is held and return."""
 
 
+class Audit(Protocol):
+    """Where it is written down who changed what."""
+
+    def put(
+        self, actor: str, action: str, target: str, *, ip: str = "", diff: object = None
+    ) -> None:
+        """One entry; never waits and never fails. `diff` tells more and holds no secret."""
+
+    async def page(self, limit: int, before: int | None = None) -> tuple[list[bytes], int | None]:
+        """Entries as JSON, newest first, and the number to go on `before`; None at the end."""
+
+
 class Source(AbstractAsyncContextManager[Any], Protocol):
     """Reads lines from somewhere until cancelled.
 

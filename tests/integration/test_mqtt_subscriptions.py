@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from tests.real.until import auntil
 from towline.actions.occasion import Occasion
 from towline.actions.runner import Job, Runner
 from towline.app import Towline
+from towline.audit.files import verified
 from towline.broker.connection import Connection
 from towline.config.patience import Patience
 from towline.config.subscriptions import Condition, Subscription
@@ -298,3 +300,9 @@ async def test_a_running_towline_acts_and_is_changed_live(tmp_path: Path) -> Non
                 await asyncio.to_thread(broker.publish, "in/a", '{"to": "last"}')
                 await auntil(lambda: len(listener.messages) > 1)
                 assert [m.topic for m in listener.messages] == ["out/x_.._y", "out/last"]
+                rows, _ = await towline.audit.page(100)
+    found = [(row["actor"], row["action"]) for row in map(json.loads, reversed(rows))]
+    assert found[:2] == [("subscriptions.echo", "actions"), ("subscriptions.restart", "actions")]
+    assert found.count(("127.0.0.1", "PUT /mqtt-config/{broker}/subscriptions/{id}")) == 3
+    assert found.count(("127.0.0.1", "configuration")) == 2
+    assert verified(tmp_path / "data") == (1, len(rows), [])

@@ -19,6 +19,13 @@ class Desk:
     viewers: Viewers
     gate: Gate
 
+    def audit(self, request: Request, action: str, status: int) -> None:
+        """Write down what was asked for and how it was answered (0: refused for its content)."""
+        url, peer = request.url, request.client.host if request.client else ""
+        asked = f"{url.path}?{url.query}" if url.query else url.path
+        diff = {"status": status or "refused"}
+        self.towline.audit.put(self.who(request), action, asked, ip=peer, diff=diff)
+
     def who(self, request: Request) -> str:
         """Who asks, for what is put on record."""
         peer = request.client.host if request.client else ""

@@ -8,14 +8,31 @@ from typing import Any, Protocol
 from towline.config.settings import Device
 from towline.delivery.delivery import Delivery
 from towline.errors import Problem
+from towline.ports import Audit
 from towline.record import Sent
 from towline.status import Health
 from towline.store.log import Store
 from towline.store.query import Query
 
 
+class Subscriptions(Protocol):
+    """Subscriptions of a broker; an unknown one is `NotFound`."""
+
+    def of(self, broker: str) -> list[dict[str, Any]]:
+        """Each: `id topic sharedGroup enabled granted lastMessage actions` and its health."""
+
+    async def edit(
+        self, broker: str, name: str, wanted: dict[str, Any], etag: str, actor: str
+    ) -> dict[str, Any]:
+        """Write some of its keys into the file and apply it; errors as of `Towline.edit`."""
+
+
 class Brokers(Protocol):
     """Brokers by name; an unknown one is `NotFound`."""
+
+    @property
+    def subscriptions(self) -> Subscriptions:
+        """What is listened to there."""
 
     def all(self) -> list[dict[str, Any]]:
         """Each as `one` gives it, with its `status`."""
@@ -53,18 +70,6 @@ class Ingest(Protocol):
         """Until everything taken so far is on disk."""
 
 
-class Subscriptions(Protocol):
-    """Subscriptions of a broker; an unknown one is `NotFound`."""
-
-    def of(self, broker: str) -> list[dict[str, Any]]:
-        """Each: `id topic sharedGroup enabled granted lastMessage actions` and its health."""
-
-    async def edit(
-        self, broker: str, name: str, wanted: dict[str, Any], etag: str, actor: str
-    ) -> dict[str, Any]:
-        """Write some of its keys into the file and apply it; errors as of `Towline.edit`."""
-
-
 class Towline(Protocol):
     """The program behind the API.
 
@@ -85,8 +90,8 @@ class Towline(Protocol):
         """The brokers of the configuration."""
 
     @property
-    def subscriptions(self) -> Subscriptions:
-        """The subscriptions of the configuration."""
+    def audit(self) -> Audit:
+        """Who changed what."""
 
     @property
     def version(self) -> str:

@@ -14,6 +14,7 @@ from starlette.websockets import WebSocket
 from towline.api import (
     answers,
     attach,
+    audit,
     backends,
     brokers,
     configuration,
@@ -31,6 +32,11 @@ from towline.api.desk import Desk
 
 PREFIX: Final = "/api/v1"
 _SAFE: Final = frozenset({"GET", "HEAD"})
+_TRIALS: Final = frozenset({f"{PREFIX}/config/check", f"{PREFIX}/config/plan"})
+"""What changes nothing though its method could."""
+
+_TOLD: Final = frozenset({f"{PREFIX}/config"})
+"""What is written down though it changes nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +58,17 @@ class Endpoint:
     body: tuple[str, ...] = ()
     about_body: str = ""
     media_type: str = "application/json"
+
+    @property
+    def audited(self) -> bool:
+        """Whether it is written down who asked: for what changes something, or tells the file."""
+        changes = self.method not in _SAFE and self.scope in ("operate", "admin")
+        return (changes and self.path not in _TRIALS) or (self.path in _TOLD and not changes)
+
+    @property
+    def action(self) -> str:
+        """What the audit calls it."""
+        return f"{self.method} {self.path.removeprefix(PREFIX)}"
 
     @property
     def live(self) -> bool:
@@ -136,6 +153,7 @@ def _table() -> tuple[Endpoint, ...]:
         on("GET", f"{api}/containers/labels", trial.labels, "admin"),
         on("POST", f"{api}/config/reload", configuration.reload, "operate"),
         on("GET", f"{api}/config/history", configuration.history, "read"),
+        on("GET", f"{api}/audit", audit.entries, "admin", query=("limit", "before:audit")),
         on("GET", f"{api}/mqtt-config", brokers.brokers, "admin"),
         on("GET", one, brokers.broker, "admin"),
         on("PUT", one, brokers.edit, "admin", about_body=keys),
@@ -192,8 +210,14 @@ def _http(desk: Desk, endpoint: Endpoint) -> Callable[[Request], Awaitable[Respo
         asker = _asker(request, endpoint, unsafe=request.method not in _SAFE)
         if refusal := desk.gate.admit(asker, endpoint.scope):
             return refused(refusal)
-        found = await endpoint.handler(desk, request)
-        assert found is not None, endpoint.path
+        status = 0
+        try:
+            found = await endpoint.handler(desk, request)
+            assert found is not None, endpoint.path
+            status = found.status_code
+        finally:
+            if endpoint.audited:
+                desk.audit(request, endpoint.action, status)
         return found
 
     return answer

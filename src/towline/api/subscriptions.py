@@ -14,7 +14,7 @@ from towline.errors import EditError
 
 async def subscriptions(desk: Desk, request: Request) -> Response:
     """The subscriptions at a broker: state, counters, actions."""
-    found = desk.towline.subscriptions.of(_broker(request))
+    found = desk.towline.brokers.subscriptions.of(_broker(request))
     return answers.json({"count": len(found), "subscriptions": found})
 
 
@@ -23,7 +23,7 @@ async def edit(desk: Desk, request: Request) -> Response:
     etag = request.headers.get("if-match", "").removeprefix("W/").strip('"')
     name, wanted = str(request.path_params["id"]), await read_object(request)
     try:
-        outcome = await desk.towline.subscriptions.edit(
+        outcome = await desk.towline.brokers.subscriptions.edit(
             _broker(request), name, wanted, etag, desk.who(request)
         )
     except EditError as exc:

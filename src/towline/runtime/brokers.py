@@ -18,6 +18,7 @@ from towline.config.files import Files
 from towline.config.settings import Secret, Settings
 from towline.errors import ConfigError, EditError, NotFound, Problem
 from towline.runtime.configuration import etag_of
+from towline.runtime.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
     from towline.broker.connection import Connection
@@ -59,6 +60,7 @@ class Brokers:
         self._folder = folder
         self._environment = environment
         self._accounts = accounts
+        self.subscriptions = Subscriptions(owner, settings, component)
         self._tests: deque[float] = deque(maxlen=MOST_TESTS)
 
     def all(self) -> list[dict[str, Any]]:

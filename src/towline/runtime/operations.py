@@ -13,6 +13,7 @@ from towline.delivery.delivery import Delivery
 from towline.errors import ConfigError, NotFound, Rejected, Retryable, SourceError
 from towline.homeassistant.choice import Chosen
 from towline.pipeline.match import compile_match
+from towline.ports import Audit
 from towline.record import Origin, OriginType, record_id
 from towline.store.log import Store
 from towline.store.query import Query
@@ -27,6 +28,10 @@ class Program(Protocol):
     @property
     def store(self) -> Store:
         """The log."""
+
+    @property
+    def audit(self) -> Audit:
+        """Where it is written down."""
 
     def containers(self) -> list[dict[str, Any]]:
         """Containers that sources know."""
@@ -90,6 +95,7 @@ class Operations:
         oldest = Query(since=round((time.time() - since) * 1000), newest_first=False, limit=1)
         found = (await store.query(oldest)).records
         moved = record_id(delivery.move(found[0].offset if found else store.next_offset))
+        self._towline.audit.put(actor, "replay", f"backend {backend}", diff={"from": moved})
         self._towline.note(f"backend {backend} replayed from {moved}, by {actor}")
         return moved
 
@@ -98,6 +104,7 @@ class Operations:
         if level not in LEVELS:
             raise Rejected(f"a level is one of {', '.join(LEVELS)}")
         logging.getLogger("towline").setLevel(level.upper())
+        self._towline.audit.put(actor, "level", level)
         self._towline.note(f"log level {level}, by {actor}")
 
 

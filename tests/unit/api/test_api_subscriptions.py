@@ -20,12 +20,12 @@ async def test_a_change_hands_on_what_is_wanted_and_who_wants_it(
 ) -> None:
     answer = await api.put(f"{HOME}/restart_web", json={"enabled": False})
     assert answer.json() == {"outcome": "applied"}
-    assert world.subscriptions.asked == [
+    assert world.brokers.subscriptions.asked == [
         ("home", "restart_web", {"enabled": False}, "", "127.0.0.1")
     ]
 
 
 async def test_a_file_that_cannot_be_edited_is_told(world: World, api: httpx.AsyncClient) -> None:
-    world.subscriptions.error = EditError("read_only", "the file follows a repository")
+    world.brokers.subscriptions.error = EditError("read_only", "the file follows a repository")
     answer = await api.put(f"{HOME}/restart_web", json={"enabled": False})
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "read_only")

@@ -13,6 +13,7 @@ import httpx
 from towline.api.application import application
 from towline.api.auth import Gate
 from towline.api.desk import Desk
+from towline.audit.trail import Trail
 from towline.config.settings import Device, Token
 from towline.config.settings import Store as StoreSettings
 from towline.delivery.delivery import Delivery
@@ -52,10 +53,32 @@ DB = Origin(
 )
 
 
+class SubscriptionsOfTheWorld:
+    """One subscription at `home`, and what was asked of it."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[object, ...]] = []
+        self.error: Exception | None = None
+
+    def of(self, broker: str) -> list[dict[str, Any]]:
+        if broker != "home":
+            raise NotFound(f"no broker {broker!r}")
+        return [{"id": "restart_web", "counters": {"received": 2}}]
+
+    async def edit(
+        self, broker: str, name: str, wanted: dict[str, Any], etag: str, actor: str
+    ) -> dict[str, Any]:
+        if self.error:
+            raise self.error
+        self.asked.append((broker, name, wanted, etag, actor))
+        return {"outcome": "applied"}
+
+
 class BrokersOfTheWorld:
     """One broker, `home`, and what was asked of it."""
 
     def __init__(self) -> None:
+        self.subscriptions = SubscriptionsOfTheWorld()
         self.asked: list[tuple[object, ...]] = []
         self.error: Exception | None = None
 
@@ -93,27 +116,6 @@ class BrokersOfTheWorld:
             raise NotFound(f"no broker {name!r}")
 
 
-class SubscriptionsOfTheWorld:
-    """One subscription at `home`, and what was asked of it."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[object, ...]] = []
-        self.error: Exception | None = None
-
-    def of(self, broker: str) -> list[dict[str, Any]]:
-        if broker != "home":
-            raise NotFound(f"no broker {broker!r}")
-        return [{"id": "restart_web", "counters": {"received": 2}}]
-
-    async def edit(
-        self, broker: str, name: str, wanted: dict[str, Any], etag: str, actor: str
-    ) -> dict[str, Any]:
-        if self.error:
-            raise self.error
-        self.asked.append((broker, name, wanted, etag, actor))
-        return {"outcome": "applied"}
-
-
 class World:
     """What the API sees of Towline."""
 
@@ -122,7 +124,7 @@ class World:
         self.device = Device(id="pi", name="Living room Pi")
         self.version = "1.2.3"
         self.brokers = BrokersOfTheWorld()
-        self.subscriptions = SubscriptionsOfTheWorld()
+        self.audit = Trail(None)
         self.is_ready = True
         self.reload_error: ConfigError | None = None
         self.text = "version: 1\nbrokers: {home: {password: !secret mqtt}}\n"
