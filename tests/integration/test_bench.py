@@ -11,7 +11,6 @@ import pytest
 
 from tests.bench.__main__ import BENCHES
 from tests.bench.ground import Ground, Size
-from tests.bench.table import Table, quantile
 from tests.real.broker import Broker
 from tests.real.engine import Engine
 
@@ -41,16 +40,3 @@ def test_benchmark_leaves_no_container_behind(ground: Ground) -> None:
     before = ground.containers.cli("ps", "--all", "--quiet")
     list(BENCHES["startup"](ground))
     assert ground.containers.cli("ps", "--all", "--quiet") == before
-
-
-def test_columns_of_a_table_stand_below_each_other() -> None:
-    table = Table("title", ("name", "value"))
-    table.add("a longer name", "1")
-    lines = str(table).splitlines()
-    assert lines[2] == "name           value"
-    assert lines[4] == "a longer name      1"
-
-
-def test_quantile_is_a_value_that_was_measured() -> None:
-    assert quantile([3.0, 1.0, 2.0], 0.5) == 2.0
-    assert quantile([3.0, 1.0, 2.0], 1.0) == 3.0
