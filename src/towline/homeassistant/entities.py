@@ -137,10 +137,9 @@ def _state_of(made: _Entities, facts: Facts) -> None:
         made.add("sensor", "exit_code", ent_cat=DIAGNOSTIC)
         made.add("sensor", "restarts", stat_cla="total_increasing", ent_cat=DIAGNOSTIC)
         made.add("sensor", "started_at", dev_cla="timestamp", ent_cat=DIAGNOSTIC)
-    if "cpu" in facts:
-        made.add("sensor", "cpu", unit="%", stat_cla="measurement", sug_dsp_prc=1, en=False)
-        about: Component = {"dev_cla": "data_size", "stat_cla": "measurement", "en": False}
-        made.add("sensor", "memory", unit="B", **about)
+    made.add("sensor", "cpu", unit="%", stat_cla="measurement", sug_dsp_prc=1, en=False)
+    about: Component = {"dev_cla": "data_size", "stat_cla": "measurement", "en": False}
+    made.add("sensor", "memory", unit="B", **about)
 
 
 def _log_of(made: _Entities, alerts: Sequence[str]) -> None:

@@ -47,7 +47,7 @@ def container_state(row: Row, *, loops: bool) -> dict[str, Any]:
     sick = row.get("health") == "unhealthy" or state in ("restarting", "dead") or loops
     sick = sick or bool(row.get("failed"))
     started = row.get("startedAt")
-    found = {
+    return {
         "running": ON if row.get("running") else OFF,
         "problem": ON if sick else OFF,
         "state": state,
@@ -56,11 +56,31 @@ def container_state(row: Row, *, loops: bool) -> dict[str, Any]:
         "restarts": row.get("restarts"),
         "image": row.get("image"),
         "started_at": started if started != _UNKNOWN else None,
+        "cpu": row.get("cpu"),
+        "memory": row.get("memory"),
     }
-    for key in ("cpu", "memory"):
-        if key in row:
-            found[key] = row[key]
-    return found
+
+
+RESTLESS: Final = frozenset({"cpu", "memory"})
+"""Members that are never twice the same: alone they are worth a message now and then."""
+
+STATES_EVERY: Final = 10.0
+"""Seconds between two states of a container when only its log has moved."""
+
+RESTLESS_EVERY: Final = 60.0
+"""The same when only what it uses of the machine has."""
+
+
+def is_news(before: Row, state: Row, urgent: Iterable[str], waited: float) -> bool:
+    """Whether a state is worth a message: at once where it matters, else now and then.
+
+    `waited` is how many seconds ago the state `before` was sent.
+    """
+    changed = {key for key in state if before.get(key) != state[key]}
+    calm = changed - RESTLESS
+    if calm & set(urgent):
+        return True
+    return bool(changed) and waited >= (STATES_EVERY if calm else RESTLESS_EVERY)
 
 
 class Losses:

@@ -26,6 +26,7 @@ from towline.homeassistant.facts import (
     Losses,
     Restarts,
     container_state,
+    is_news,
     lost_in,
     problem,
     towline_state,
@@ -40,9 +41,6 @@ from towline.status import Health
 
 LOOK: Final = 2.0
 """Seconds between two looks at what there is."""
-
-STATES_EVERY: Final = 10.0
-"""Seconds between two states of a container when only its log has moved."""
 
 BIRTH_DELAY: Final = 5.0
 """Seconds at most until a Home Assistant that comes up is told everything again."""
@@ -187,19 +185,12 @@ class HomeAssistantPart:
     def _due(
         self, place: Place, urgent: tuple[str, ...], state: dict[str, Any], now: float
     ) -> bool:
-        """Whether a state is worth a message: at once where it matters, else now and then."""
         before = self._kept.get(place.state)
-        if before is None:
-            pass
-        elif before == _encoded(state):
-            return False
-        else:
-            old = json.loads(before)
-            hurry = any(old.get(key) != state.get(key) for key in urgent)
-            if not hurry and now - self._stated.get(place.state, 0.0) < STATES_EVERY:
-                return False
-        self._stated[place.state] = now
-        return True
+        waited = now - self._stated.get(place.state, 0.0)
+        due = before is None or is_news(json.loads(before), state, urgent, waited)
+        if due:
+            self._stated[place.state] = now
+        return due
 
     def _clear(self, topic: str, name: str) -> None:
         """Leave nothing behind of a device that is gone."""

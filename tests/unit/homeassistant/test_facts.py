@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import pytest
+
 from towline.homeassistant.facts import (
     LOOP_SECONDS,
+    RESTLESS_EVERY,
+    STATES_EVERY,
     Losses,
     Restarts,
     container_state,
+    is_news,
     lost_in,
     problem,
 )
@@ -44,6 +49,25 @@ def test_a_container_that_comes_up_again_and_again_loops() -> None:
     assert look("4", 10.0)
     assert look("4", LOOP_SECONDS)
     assert not look("4", 2 * LOOP_SECONDS)
+
+
+@pytest.mark.parametrize(
+    ("change", "waited", "expected"),
+    [
+        ({}, 1000.0, False),
+        ({"state": "exited"}, 0.0, True),
+        ({"lines_per_minute": 5}, STATES_EVERY - 1, False),
+        ({"lines_per_minute": 5}, STATES_EVERY, True),
+        ({"cpu": 9.9}, RESTLESS_EVERY - 1, False),
+        ({"cpu": 9.9, "memory": 1}, RESTLESS_EVERY, True),
+        ({"cpu": 9.9, "lines_per_minute": 5}, STATES_EVERY, True),
+    ],
+)
+def test_a_state_is_sent_at_once_where_it_matters_and_seldom_else(
+    change: dict[str, object], waited: float, expected: bool
+) -> None:
+    before = {"state": "running", "lines_per_minute": 1, "cpu": 1.0, "memory": 2}
+    assert is_news(before, before | change, ("state", "cpu"), waited) is expected
 
 
 def test_losses_are_those_of_a_day() -> None:
