@@ -58,8 +58,11 @@ _WORDS: Final = (
     ("error in libcrypto", "ssh.key is not a private key that ssh can read"),
     ("invalid format", "ssh.key is not a private key that ssh can read"),
     ("permission denied", "{} does not take our key"),
-    ("administratively prohibited", "{} does not forward sockets (AllowStreamLocalForwarding)"),
-    ("open failed", "its socket cannot be opened on {}: is it there, and may that user open it?"),
+    (
+        "open failed",  # the same words whichever of the three it is
+        "its socket cannot be opened on {}: it must be there, that user must be allowed to open"
+        " it, and the ssh server to forward it (AllowStreamLocalForwarding)",
+    ),
     ("connection refused", "{} refuses connections: no ssh server there"),
     ("timed out", "{} does not answer"),
     ("no such file or directory", "there is no ssh command on this machine"),
