@@ -268,6 +268,10 @@ class Towline:
         """Stop reading a container's log."""
         await self._overview.source_of(container_id).detach(container_id)
 
+    async def view(self, container: str) -> None:
+        """Somebody views a container."""
+        await self._overview.view(container)
+
     async def control(self, container_id: str, what: str, actor: str) -> None:
         """`start`, `stop` or `restart` a container, and put on record who asked for it."""
         self.audit.put(actor, what, f"container {container_id}")

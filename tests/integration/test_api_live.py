@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from tests.real.until import auntil
 from tests.unit.api.world import DB, WEB, World, token
 from tests.unit.api.world import world as open_world
-from towline.api import protocols
+from towline.api import protocols, streams
 from towline.api import server as server_module
 from towline.api.server import ApiServer
 from towline.config.settings import Api, Token
@@ -130,6 +130,26 @@ async def test_every_live_path_is_one_handler(
         world.say("from web")
         world.say("from db", origin=DB)
         assert await messages(viewer, len(expected)) == expected
+
+
+@pytest.mark.parametrize("scheme", ["ws", "http"])
+async def test_a_container_that_is_viewed_is_said_to_be(
+    world: World, server: ApiServer, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    monkeypatch.setattr(streams, "VIEWING", 0.01)
+    url = address(server, "/api/v1/containers/shop-db-1/logs", scheme)
+    if scheme == "ws":
+        async with connect(url):
+            await auntil(lambda: len(world.viewed) > 3)
+    else:
+        async with httpx.AsyncClient() as client, client.stream("GET", url):
+            await auntil(lambda: len(world.viewed) > 3)
+    assert set(world.viewed) == {"shop-db-1"}
+    await auntil(lambda: not _viewing(), what="nobody is said to view it any more")
+
+
+def _viewing() -> list[asyncio.Task[Any]]:
+    return [task for task in asyncio.all_tasks() if task.get_name() == "viewing shop-db-1"]
 
 
 async def test_host_and_daemon_are_there_before_they_say_anything(server: ApiServer) -> None:

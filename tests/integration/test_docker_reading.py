@@ -12,6 +12,8 @@ from tests.real.containers import Containers
 from tests.real.engine import Engine
 from tests.real.image import IMAGE
 from tests.real.until import auntil
+from towline.sources.docker import known as known_module
+from towline.sources.docker import source as source_module
 
 PARTIAL = ',"partial":true'
 
@@ -164,6 +166,32 @@ async def test_parts_of_both_streams_join_each_to_its_own_line(
         await watch.until_ended("both")
     assert watch.texts("both", stderr=False) == ["o" * 100_000] * 5
     assert watch.texts("both", stderr=True) == ["e" * 100_000] * 5
+
+
+async def test_an_excluded_container_is_read_while_somebody_views_it(
+    engine: Engine, containers: Containers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source_module, "CENSUS", 0.1)
+    tick = "i=0; while true; do i=$((i+1)); echo $i; usleep 50000; done"
+    containers.run(tick, name="viewed", labels={"towline.enable": "false"})
+    watch = Watch(engine.host)
+    async with watch.running():
+        await auntil(lambda: bool(watch.shown("viewed")))
+        assert not watch.shown("viewed")["attached"]
+        await watch.source.view("viewed")
+        await auntil(lambda: len(watch.texts("viewed")) > 5)
+        assert watch.shown("viewed")["excluded"]
+        monkeypatch.setattr(known_module, "VIEWED", 0.0)
+        await auntil(lambda: not watch.shown("viewed")["attached"], what="it is let go")
+        monkeypatch.setattr(known_module, "VIEWED", 30.0)
+        least = len(watch.texts("viewed")) + 5
+        await watch.source.view("viewed")
+        await auntil(lambda: len(watch.texts("viewed")) > least)
+        await watch.source.detach("viewed")
+        await watch.source.view("viewed")
+        assert not watch.shown("viewed")["attached"]
+    texts = watch.texts("viewed")
+    assert texts == [str(number) for number in range(1, len(texts) + 1)]
 
 
 async def test_excluded_containers_and_its_own_are_left_alone(

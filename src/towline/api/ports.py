@@ -142,6 +142,9 @@ class Towline(Protocol):
     async def detach(self, container_id: str) -> None:
         """Stop reading a container's log until the file or a person says otherwise."""
 
+    async def view(self, container: str) -> None:
+        """Somebody views a container: where the file excludes it, it is read for 30 s on."""
+
     async def reload(self, actor: str = "api") -> dict[str, Any]:
         """Read the file again; the outcome: `applied` or `rolled back`, and what changed.
 

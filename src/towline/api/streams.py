@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from typing import Any, Final
 
 from starlette.requests import HTTPConnection, Request
@@ -26,6 +26,8 @@ LIVE: Final = ("tail", "follow", "timestamps", "host_id", "after", "token")
 """The parameters that only live viewers have."""
 
 DEFAULT_TAIL: Final = 100
+VIEWING: Final = 10.0
+"""Seconds after which it is said again that a container is viewed: three times a source's 30."""
 
 
 async def wish_of(desk: Desk, connection: HTTPConnection, kind: str) -> Wish:
@@ -81,6 +83,30 @@ async def attend(viewers: Viewers, viewer: Viewer, wire: Wire) -> tuple[int, str
     return 1001, "the server stops"
 
 
+@asynccontextmanager
+async def _viewing(desk: Desk, connection: HTTPConnection, kind: str) -> AsyncIterator[None]:
+    """Have a container read while it is viewed, whatever the file excludes.
+
+    It is said again and again: a reload may have made another source meanwhile.
+    """
+    if kind != "containers":
+        yield
+        return
+    name = connection.path_params["id"]
+
+    async def tell() -> None:
+        while True:
+            await desk.towline.view(name)
+            await asyncio.sleep(VIEWING)
+
+    task = asyncio.create_task(tell(), name=f"viewing {name}")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
 async def _pump(viewer: Viewer, wire: Wire) -> int:
     try:
         async with aclosing(viewer.frames()) as frames:
@@ -94,16 +120,20 @@ async def _pump(viewer: Viewer, wire: Wire) -> int:
 class _Events(Response):
     """An answer that goes on: frames as Server-Sent Events."""
 
-    def __init__(self, viewers: Viewers, viewer: Viewer) -> None:
+    def __init__(
+        self, viewers: Viewers, viewer: Viewer, viewing: AbstractAsyncContextManager[None]
+    ) -> None:
         super().__init__()
         self._viewers = viewers
         self._viewer = viewer
+        self._viewing = viewing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         wire = EventWire(receive, send)
         with self._viewers.seat():
             await wire.open()
-            code, reason = await attend(self._viewers, self._viewer, wire)
+            async with self._viewing:
+                code, reason = await attend(self._viewers, self._viewer, wire)
             if code != GONE:
                 await wire.close(code, reason)
 
@@ -113,7 +143,8 @@ def events(kind: str = "") -> Callable[[Desk, Request], Awaitable[Response]]:
 
     async def follow(desk: Desk, request: Request) -> Response:
         wish = await wish_of(desk, request, kind)
-        return _Events(desk.viewers, Viewer(desk.towline.store, wish, desk.viewers.press))
+        viewer = Viewer(desk.towline.store, wish, desk.viewers.press)
+        return _Events(desk.viewers, viewer, _viewing(desk, request, kind))
 
     return follow
 
@@ -128,7 +159,8 @@ def socket(kind: str = "") -> Callable[[Desk, WebSocket], Awaitable[None]]:
             wish = await wish_of(desk, websocket, kind)
             viewer = Viewer(desk.towline.store, wish, desk.viewers.press)
             with desk.viewers.seat():
-                code, reason = await attend(desk.viewers, viewer, wire)
+                async with _viewing(desk, websocket, kind):
+                    code, reason = await attend(desk.viewers, viewer, wire)
         except QueryError as exc:
             code, reason = 4400, f"{exc.code}: {exc}"
         except NotFound as exc:

@@ -103,6 +103,12 @@ class Overview:
                 return source
         raise NotFound(f"no container {container_id!r}")
 
+    async def view(self, container: str) -> None:
+        """Tell its source that somebody views a container; where none knows it, nobody."""
+        for source in self._docker():
+            if hasattr(source, "view") and source.knows(container):
+                await source.view(container)
+
     def _health(self, key: str) -> dict[str, Any]:
         component = self._reconciler.component(key)
         return component.health.as_json() if isinstance(component, Reports) else {}

@@ -130,6 +130,7 @@ class World:
         self.text = "version: 1\nbrokers: {home: {password: !secret mqtt}}\n"
         self.actor = ""
         self.tried = b"", ""
+        self.viewed: list[str] = []
         self.attached: dict[str, tuple[int | None, str | None]] = {}
         self.holders: dict[str, object] = {"mqtt": object()}
         self.clock = NOW
@@ -210,6 +211,9 @@ class World:
 
     def note(self, text: str) -> None:
         self.notes.append(text)
+
+    async def view(self, container: str) -> None:
+        self.viewed.append(container)
 
     async def attach(
         self, container_id: str, service_id: int | None, service_name: str | None

@@ -18,7 +18,7 @@ from towline.sources.docker.chronicle import Chronicle, Event, action_of, actor,
 from towline.sources.docker.engine import Engine
 from towline.sources.docker.follow import Reading
 from towline.sources.docker.history import History
-from towline.sources.docker.known import Known
+from towline.sources.docker.known import Known, keep_service
 from towline.sources.docker.origins import Container
 from towline.sources.docker.position import Position
 from towline.sources.docker.stream import Stream
@@ -95,8 +95,9 @@ class Census:
                 self._chronicle.expect(id_)
             if everyone or known is None or self._differs(known, found):
                 await self.meet(id_)
-        for known in self:
-            self._tells_of(known)
+        for known in list(self):
+            if not self._tells_of(known) and known.attached:
+                await self._attend(known, False)  # nobody views it any more
         self._chronicle.compare({id_: in_list(found) for id_, found in listed.items()})
         self._taken = True
 
@@ -136,6 +137,9 @@ class Census:
         return wanted
 
     def _wanted(self, known: Known) -> bool:
+        return self._is_included(known) or (known.wanted is None and known.is_viewed)
+
+    def _is_included(self, known: Known) -> bool:
         return self._choice(known.origin) if known.wanted is None else known.wanted
 
     def _origin(self, container: Container) -> Origin:
@@ -159,10 +163,11 @@ class Census:
         known = self._known.get(id_)
         if known is None:
             known = self._known[id_] = self._new(engine, container, origin)
-            self._follow_on(known, self._former.pop(id_, None))
+            if former := self._former.pop(id_, None):
+                known.follow_on(former)
         known.container = container
         if known.origin != origin:
-            known.origin = origin if known.wanted is None else _keep_service(origin, known.origin)
+            known.origin = origin if known.wanted is None else keep_service(origin, known.origin)
         known.reading.catch_up.filters_since = engine.filters_since
         await self._attend(known, live)
 
@@ -249,13 +254,6 @@ class Census:
         self._known.clear()
         self._taken = False
 
-    @staticmethod
-    def _follow_on(known: Known, former: Known | None) -> None:
-        if former is not None:
-            known.wanted, known.unreadable = former.wanted, former.unreadable
-            if former.wanted is not None:
-                known.origin = _keep_service(known.origin, former.origin)
-
     def _drop(self, known: Known) -> None:
         id_ = known.container.id
         if self._known.get(id_) is known:
@@ -291,10 +289,13 @@ class Census:
         known.wanted = False
         await self._attend(known, False)
 
+    async def view(self, known: Known) -> None:
+        """Somebody views it: if it is excluded, it is read as long as that is so."""
+        known.view()
+        if not known.attached and self._reads(known) and not self._is_included(known):
+            await self._attend(known, False)
+
     def as_json(self) -> list[dict[str, Any]]:
         """What is known, for the API."""
-        return [known.as_json(self._name) | {"excluded": not self._wanted(known)} for known in self]
-
-
-def _keep_service(origin: Origin, before: Origin) -> Origin:
-    return replace(origin, service=before.service, service_id=before.service_id)
+        rows = [(known.as_json(self._name), self._is_included(known)) for known in self]
+        return [row | {"excluded": not included} for row, included in rows]

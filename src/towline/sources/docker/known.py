@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import Any, Final
 
 from towline.record import Origin
@@ -12,6 +13,9 @@ from towline.sources.docker.origins import Container
 from towline.sources.docker.usage import Usage
 from towline.sources.unsaved import Unsaved
 from towline.store.checkpoints import Checkpoint
+
+VIEWED: Final = 30.0
+"""Seconds for which an excluded container is read on after somebody was seen to view it."""
 
 SAVE_ROWS: Final = 4096
 SAVE_SECONDS: Final = 30.0
@@ -31,6 +35,7 @@ class Known:
         self.task: asyncio.Task[None] | None = None
         self.again = asyncio.Event()
         self.wanted: bool | None = None
+        self._viewed_at = float("-inf")
         self.unreadable = False
         self.last_at = 0
         self.usage: Usage | None = None
@@ -46,6 +51,21 @@ class Known:
     def attached(self) -> bool:
         """Whether it is being read."""
         return self.task is not None and not self.task.done()
+
+    @property
+    def is_viewed(self) -> bool:
+        """Whether somebody viewed it lately."""
+        return time.monotonic() - self._viewed_at < VIEWED
+
+    def view(self) -> None:
+        """Somebody views it."""
+        self._viewed_at = time.monotonic()
+
+    def follow_on(self, former: Known) -> None:
+        """Take over what was asked for by hand of the same container."""
+        self.wanted, self.unreadable = former.wanted, former.unreadable
+        if former.wanted is not None:
+            self.origin = keep_service(self.origin, former.origin)
 
     def wrote(self, origin: Origin) -> bool:
         """Whether an origin is it, whatever its name was then."""
@@ -117,3 +137,8 @@ class Known:
                 "gaps": reading.position.gaps,
             },
         }
+
+
+def keep_service(origin: Origin, before: Origin) -> Origin:
+    """An origin with the service that it was said to be before."""
+    return replace(origin, service=before.service, service_id=before.service_id)

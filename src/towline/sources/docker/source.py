@@ -269,6 +269,10 @@ class DockerSource:
         """Read it no more until it is attached again; `NotFound` when there is none."""
         await self._census.detach(self._census.find(id_))
 
+    async def view(self, id_: str) -> None:
+        """Somebody views a container; `NotFound` when there is none."""
+        await self._census.view(self._census.find(id_))
+
     async def control(self, id_: str, what: str) -> None:
         """`start`, `stop` or `restart` a container; `NotFound`, `SourceError`."""
         await self._census.control(self._census.find(id_), what)
