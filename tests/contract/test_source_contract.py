@@ -28,7 +28,7 @@ class Taken:
         self._count = 0
 
     def emit(self, origin: Origin, lines: list[Line]) -> int:
-        if origin.type == OriginType.CONTAINER:
+        if origin.type in (OriginType.CONTAINER, OriginType.HOST):
             self.origins.append(origin)
             self.lines[origin.key] += lines
         self._count += len(lines)
@@ -87,7 +87,8 @@ async def test_lines_come_in_order_and_numbered_per_origin(spring: Spring) -> No
         await end(task)
     for lines in taken.lines.values():
         assert are_numbered(lines, spring)
-        for stderr in (False, True):
+        assert {line.stderr for line in lines} == spring.streams
+        for stderr in spring.streams:
             numbers = [int(line.text) for line in lines if line.stderr == stderr]
             assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
         for line in lines:
@@ -96,7 +97,7 @@ async def test_lines_come_in_order_and_numbered_per_origin(spring: Spring) -> No
             assert "\n" not in line.text
     for origin in taken.origins:
         assert origin.device == "pi"
-        assert origin.container_id
+        assert origin.container_id or origin.type == OriginType.HOST
         assert origin.service
 
 
