@@ -174,7 +174,9 @@ class Towline:
 
     def specs(self, settings: Settings) -> Specs:
         """What should run."""
-        own = {"supervisor": Spec(key="supervisor", config=None)} if self._hosting else {}
+        own = (
+            {"supervisor": Spec(key="supervisor", config=settings.device)} if self._hosting else {}
+        )
         return {**specs(settings, SOURCES, BACKENDS), **own}
 
     def in_force(self, settings: Settings) -> None:

@@ -187,7 +187,12 @@ def _supervisor(ground: Ground, name: str, config: Any, lookup: Lookup) -> Compo
 
     if ground.hosting is None:
         raise LookupError("there is a Supervisor only where Towline runs as an app")
-    return AppsPart(ground.hosting.supervisor, socket=ground.hosting.socket.is_socket)
+    return AppsPart(
+        ground.hosting.supervisor,
+        ground.intake.emit,
+        config.id,
+        socket=ground.hosting.socket.is_socket,
+    )
 
 
 PARTS: Final[Mapping[str, Callable[[Ground, str, Any, Lookup], Component]]] = {

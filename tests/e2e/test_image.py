@@ -90,6 +90,12 @@ def test_an_app_that_has_just_been_installed_shows_containers_in_home_assistant(
         assert devices(heard)["towline"]["dev"]["sw"] == __version__
         assert found["dev"]["sw"] == "1.2.3"
         assert "binary_sensor_running" in found["cmps"]
+        site.supervisor.apps = [app(name, "error")]
+        incidents = f"towline/home/containers/{name}/incident"
+        with site.listen(incidents) as told:
+            until(lambda: told.messages, 90, "an incident")
+        assert told.messages[0].json()["event_type"] == "die"
+        assert told.messages[0].json()["stdout"] == ["it has begun"]
     first = (site.config / "site.yaml").read_text()
     assert yaml.safe_load(first)["brokers"] == {"home": {"servers": ["supervisor"]}}
     assert all(part["state"] == "up" for part in status(site).values()), status(site)

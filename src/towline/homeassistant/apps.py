@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final, Self
 
 from towline.homeassistant.supervisor import App, Supervisor
+from towline.ports import Emit
+from towline.record import Line, Origin, OriginType, time_text
 from towline.status import Health
 from towline.trouble import Trouble
 
@@ -16,6 +19,8 @@ _log = logging.getLogger(__name__)
 
 EVERY: Final = 30.0
 """Seconds between two questions; Supervisor answers from memory."""
+
+SOURCE: Final = "supervisor"
 
 PATIENCE: Final = 60.0
 """Seconds within which Supervisor is expected to have answered once."""
@@ -34,6 +39,8 @@ _STATES: Final[Mapping[str, dict[str, Any]]] = {
 }
 """Supervisor's words (supervisor/const.py: AppState) in those of a container."""
 
+_RUNNING: Final = frozenset(word for word, told in _STATES.items() if told["running"])
+
 
 class AppsPart:
     """Keeps the list of apps, and what may be seen of this app itself."""
@@ -41,6 +48,8 @@ class AppsPart:
     def __init__(
         self,
         supervisor: Supervisor,
+        emit: Emit,
+        device: str,
         *,
         socket: Callable[[], bool],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -48,6 +57,8 @@ class AppsPart:
     ) -> None:
         self.health = Health()
         self._supervisor = supervisor
+        self._emit = emit
+        self._device = device
         self._socket = socket
         self._sleep = sleep
         self._clock = clock
@@ -77,12 +88,36 @@ class AppsPart:
             self._trouble.happened(str(exc))
             self.health.degraded(str(exc))
             return
-        self._apps = {app.slug: app for app in apps}
+        before, self._apps = self._apps or {}, {app.slug: app for app in apps}
         self._trouble.over()
+        if not self._socket():  # an engine tells more, and at once
+            for app in apps:
+                if app.slug in before and app.slug != ourselves.slug:
+                    self._tell(app, before[app.slug])
         if ourselves.docker and ourselves.protected and not self._socket():
             self.health.degraded(PROTECTED)
         else:
             self.health.up()
+
+    def _tell(self, app: App, before: App) -> None:
+        """Put on record what has become of an app since the last look."""
+        happened = _happened(before.state, app.state)
+        if happened is None:
+            return
+        event, level, said = happened
+        now = time.time_ns()
+        origin = Origin(
+            type=OriginType.SYSTEM,
+            name=app.slug,
+            device=self._device,
+            service=app.slug,
+            container=f"app_{app.slug}",
+            source=SOURCE,
+        )
+        found = {"event": event} | ({"failed": True} if event == "die" else {})
+        line = Line(f"App {app.name} {said}", time_text(now), now // 1_000_000, level=level)
+        line.fields, line.system = json.dumps(found), True
+        self._emit(origin, [line])
 
     def completed(self, rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         """Rows of containers with what Supervisor knows of them; an engine knows better.
@@ -97,9 +132,19 @@ class AppsPart:
         return [_with(row, apps.get(str(row.get("origin")))) for row in rows]
 
 
+def _happened(before: str, now: str) -> tuple[str, str, str] | None:
+    """The event, its level and what is said of it; None where nothing worth a word happened."""
+    ran = before in _RUNNING
+    if now in _RUNNING and before in ("stopped", "error"):
+        return "start", "info", "started"
+    if ran and now == "error":
+        return "die", "error", "failed"
+    return ("stop", "info", "stopped") if ran and now == "stopped" else None
+
+
 def _with(row: dict[str, Any], app: App | None) -> dict[str, Any]:
     if app is None:
         return row
     found = {"title": app.name, "version": app.version, "updateAvailable": app.update_available}
     known = row.get("state") is not None or app.state not in _STATES
-    return {**row, **found, **({} if known else _STATES[app.state] | {"stateFrom": "supervisor"})}
+    return {**row, **found, **({} if known else _STATES[app.state] | {"stateFrom": SOURCE})}

@@ -178,7 +178,8 @@ def _holds(verdict: Any, record: Record) -> bool:
 
 def _failed(found: dict[str, Any]) -> bool:
     """An end that nobody asked for."""
-    return found.get("exitCode") not in (0, None) and not found.get("signal")
+    by_code = found.get("exitCode") not in (0, None) and not found.get("signal")
+    return by_code or bool(found.get("failed"))  # Supervisor tells of a failure, not of its code
 
 
 def _event(kind: str, record: Record) -> dict[str, Any]:

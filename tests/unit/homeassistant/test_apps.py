@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,7 +10,9 @@ import pytest
 from towline.config.settings import Secret
 from towline.homeassistant.apps import EVERY, PATIENCE, AppsPart
 from towline.homeassistant.facts import container_state
+from towline.homeassistant.listening import _failed
 from towline.homeassistant.supervisor import App, Ourselves, Supervisor
+from towline.record import Line, Origin
 from towline.status import State
 
 SSH = App("core_ssh", "Terminal", "started", "9.1", update_available=True)
@@ -41,7 +45,19 @@ class Rig:
         self.slept: list[float] = []
         self._go = asyncio.Semaphore(0)
         self._looked = asyncio.Event()
-        self.part = AppsPart(told, socket=lambda: socket, sleep=self._sleep, clock=lambda: self.now)
+        self.told_of: list[tuple[Origin, Line]] = []
+        self.part = AppsPart(
+            told,
+            self._emit,
+            "home",
+            socket=lambda: socket,
+            sleep=self._sleep,
+            clock=lambda: self.now,
+        )
+
+    def _emit(self, origin: Origin, lines: list[Line]) -> int:
+        self.told_of += [(origin, line) for line in lines]
+        return 0
 
     async def _sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
@@ -146,3 +162,48 @@ async def test_a_missing_socket_is_a_problem_where_protection_mode_keeps_it_away
     task.cancel()
     assert (rig.part.health.state == State.UP) == well
     assert well or "Protection mode" in rig.part.health.reason
+
+
+async def became(
+    *words: str, socket: bool = False, slug: str = "core_ssh"
+) -> list[tuple[str, str]]:
+    """Events and levels that come of an app's states one after the other."""
+    rig = Rig(Told(ourselves=Ourselves("self", docker=socket, protected=False)), socket=socket)
+    task = None
+    for word in words:
+        rig.told.list = (App(slug, "Terminal", word, "1", update_available=False),)
+        task = await rig.look(task)
+    if task:
+        task.cancel()
+    assert {origin.name for origin, _ in rig.told_of} <= {slug}
+    return [(json.loads(line.fields)["event"], line.level) for _, line in rig.told_of]
+
+
+async def test_what_becomes_of_an_app_is_put_on_record() -> None:
+    found = await became("started", "started", "error", "startup", "started", "stopped", "error")
+    assert found == [("die", "error"), ("start", "info"), ("stop", "info")]
+
+
+async def test_nothing_is_told_of_what_was_so_at_the_start_or_is_not_known() -> None:
+    assert await became("error") == []
+    assert await became("started", "unknown", "started") == []
+
+
+async def test_an_engine_tells_by_itself_and_nobody_tells_of_towline() -> None:
+    assert await became("started", "error", socket=True) == []
+    assert await became("started", "error", slug="self") == []
+
+
+async def test_an_app_that_failed_is_an_incident() -> None:
+    rig = Rig(Told(SSH))
+    task = await rig.look()
+    rig.told.list = (replace(SSH, state="error"),)
+    (await rig.look(task)).cancel()
+    ((origin, line),) = rig.told_of
+    assert (origin.type, origin.container, line.text) == (
+        "system",
+        "app_core_ssh",
+        "App Terminal failed",
+    )
+    assert line.system
+    assert _failed(json.loads(line.fields))
