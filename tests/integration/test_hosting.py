@@ -6,20 +6,24 @@ import asyncio
 import json
 import secrets
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from tests.real.broker import Broker, free_port
+from tests.real.ingress import ADDRESS, Ingress
 from tests.real.supervisor import TOKEN, Supervisor
 from tests.real.until import auntil
+from towline.api.server import ApiServer
 from towline.app import Towline
 from towline.config.settings import Secret
 from towline.homeassistant import supervisor as client
 from towline.homeassistant.hosting import Hosting, options_of
 from towline.runtime.configuration import Options
+from towline.store.query import Query
 
 USER = "addons"
 
@@ -47,7 +51,7 @@ def hosting(folder: Path, supervisor: Supervisor, **options: Any) -> Hosting:
         data=data,
         config=config,
         socket=folder / "no.sock",
-        ingress="127.0.0.9",
+        ingress=ADDRESS,
     )
 
 
@@ -134,3 +138,22 @@ async def test_the_password_is_nowhere_to_be_seen(supervisor: Supervisor, tmp_pa
             shown = [towline.brokers.one("home"), towline.status(), towline.config_history()]
             assert password not in json.dumps(shown, default=str)
             assert TOKEN not in json.dumps(shown, default=str)
+
+
+async def test_what_a_person_does_through_ingress_is_put_on_record_with_the_name(
+    supervisor: Supervisor, tmp_path: Path
+) -> None:
+    app = hosting(tmp_path, supervisor)
+    text = "version: 1\nsources: {}\nbackends: {loki: {type: loki, url: 'http://127.0.0.1:9'}}\n"
+    (tmp_path / "app-config" / "towline.yaml").write_text(text)
+    async with running(app) as towline, AsyncExitStack() as stack:
+        server = towline.parts()["api"]
+        assert isinstance(server, ApiServer)
+        ingress = await stack.enter_async_context(Ingress(server.address[1]))
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        url = f"{ingress.url}api/v1/backends/loki/pause"
+        async with session.post(url, headers={"X-Remote-User-Name": "mallory"}) as answer:
+            assert answer.status == 200, await answer.text()
+        query = Query(source_type=("manager",), limit=10)
+        found = [record.message for record in (await towline.store.query(query)).records]
+        assert "backend loki paused, by Zoë (ingress)" in found

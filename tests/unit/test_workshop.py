@@ -136,7 +136,7 @@ def test_help_names_every_verb_and_the_readme_only_verbs_that_exist() -> None:
     shown = _dev("help")
     assert shown.returncode == 0
     verbs = set(re.findall(r"^\./dev (\w+)", shown.stdout, re.MULTILINE))
-    assert verbs == {"run", "test", "check", "bench", "setup", "lock", "help"}
+    assert verbs == {"run", "test", "check", "bench", "setup", "lock", "copy", "help"}
     named = set(re.findall(r"\./dev (\w+)", (ROOT / "README.md").read_text()))
     assert {"run", "test"} <= named <= verbs
 
