@@ -61,16 +61,6 @@ class Block:
     newest: int = 0
     kinds: Counter[Kind] = field(default_factory=Counter)
 
-    def add(self, piece: Block) -> None:
-        """Count the rows of `piece`, which follow, in."""
-        self.length += piece.length
-        self.count += piece.count
-        self.last = max(self.last, piece.last)
-        self.oldest = min(self.oldest, piece.oldest)
-        self.newest = max(self.newest, piece.newest)
-        for kind, count in piece.kinds.items():
-            self.kinds[kind] += count
-
     def copy(self) -> Block:
         """The same, which no longer grows."""
         return Block(
@@ -137,15 +127,30 @@ class Facts:
             self.blocks.append(Block(last.at + last.length))
 
     def _take(self, records: list[Record], size: int) -> None:
+        counts: dict[tuple[int, str, bool], int] = {}
+        for each in records:  # for the few records of a write, half of what a Counter costs
+            key = id(each.origin), each.level, each.stderr
+            counts[key] = counts.get(key, 0) + 1
+        seen = self._seen
+        kinds = [
+            ((seen.get(key) or self._learn(key, records))[1], count)
+            for key, count in counts.items()
+        ]
         times = [record.timestamp for record in records]
-        kinds = Counter([(id(each.origin), each.level, each.stderr) for each in records])
-        piece = Block(0, size, len(records), records[-1].offset, min(times), max(times))
-        for key, count in kinds.items():
-            found = self._seen.get(key)
-            piece.kinds[found[1] if found else self._learn(key, records)] += count
-        self._add(piece)
+        number, last, oldest, newest = len(records), records[-1].offset, min(times), max(times)
+        if self.blocks == []:
+            self.blocks.append(Block(0))
+        for whole in (self, self.blocks[-1]) if self.blocks else (self,):
+            whole.length += size
+            whole.count += number
+            whole.last = max(whole.last, last)
+            whole.oldest = min(whole.oldest, oldest)
+            whole.newest = max(whole.newest, newest)
+            if whole.kinds is not None:
+                for kind, count in kinds:
+                    whole.kinds[kind] += count
 
-    def _learn(self, key: tuple[int, str, bool], records: list[Record]) -> Kind:
+    def _learn(self, key: tuple[int, str, bool], records: list[Record]) -> tuple[Origin, Kind]:
         # an origin's identity is cheaper than its hash; it is kept, so that none can be given twice
         if len(self._seen) >= _MAX_SEEN:
             self._seen.clear()
@@ -153,24 +158,10 @@ class Facts:
         found = kind_of(carried(origin), *key[1:])
         if self.kinds is not None and len(self.kinds) >= MAX_KINDS and found not in self.kinds:
             found = ANY
-        self._seen[key] = origin, found
         self.levels.add(key[1])
         self.names.add(origin.name)
-        return found
-
-    def _add(self, piece: Block) -> None:
-        self.count += piece.count
-        self.length += piece.length
-        self.last = max(self.last, piece.last)
-        self.oldest = min(self.oldest, piece.oldest)
-        self.newest = max(self.newest, piece.newest)
-        if self.kinds is not None:
-            for kind, count in piece.kinds.items():
-                self.kinds[kind] += count
-        if self.blocks is not None:
-            if not self.blocks:
-                self.blocks.append(Block(0))
-            self.blocks[-1].add(piece)
+        self._seen[key] = origin, found
+        return self._seen[key]
 
     def as_text(self) -> str:
         """For the file beside a closed one; the blocks are read from there from now on."""
