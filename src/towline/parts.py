@@ -124,6 +124,16 @@ def _pipeline(ground: Ground, name: str, config: Any, lookup: Lookup) -> Compone
     return PipelinePart(ground.intake, config)
 
 
+def _requests(ground: Ground, name: str, config: Any, lookup: Lookup) -> Component:
+    from towline.runtime.requests import Answers
+    from towline.subscriptions.requests import RequestsPart
+
+    device, settings, broker = config
+    perform = Answers(ground.towline, ground.settings)
+    line = lookup(f"brokers.{broker}")
+    return RequestsPart(device.id, settings, line, perform, ground.towline.audit)
+
+
 def _retention(ground: Ground, name: str, config: Any, lookup: Lookup) -> Component:
     return Upkeep(ground.store, ground.ledger, config)
 
@@ -203,6 +213,7 @@ PARTS: Final[Mapping[str, Callable[[Ground, str, Any, Lookup], Component]]] = {
     "homeassistant": _homeassistant,
     "pipeline": _pipeline,
     "report": _report,
+    "requests": _requests,
     "retention": _retention,
     "routes": _routes,
     "sources": _source,

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import voluptuous as vol
 
+from towline.config import requests
 from towline.config.faults import Fault, shown
 from towline.config.kinds import Kinds
 from towline.config.places import UNREAD
@@ -38,6 +39,7 @@ def crosscheck(
         *_state(data),
         *_actions(data),
         *_subscriptions(data),
+        *requests.faults(data, _names(data, "brokers")),
         *_homeassistant(data),
         *_unreachable(sound.get("routes", ())),
         *(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from towline.config import requests
 from towline.config.crosscheck import is_everything
 from towline.config.faults import Fault
 from towline.config.kinds import Kinds
@@ -22,6 +23,7 @@ def doubtful(
     yield from _routes(found.get("routes", ()))
     yield from _alerts(found)
     yield from _subscriptions(found)
+    yield from requests.doubts(found)
     for section, kinds in (("sources", sources), ("backends", backends)):
         for name, entry in found.get(section, {}).items():
             for fault in kinds[entry.type].doubts(entry.config):

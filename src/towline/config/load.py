@@ -131,6 +131,7 @@ def _settings(
         routes=found["routes"],
         alerts=found["alerts"],
         subscriptions=found["subscriptions"],
+        requests=found["requests"],
         homeassistant=found["homeassistant"],
         state=found["state"],
         api=found["api"],

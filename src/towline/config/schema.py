@@ -28,6 +28,7 @@ from towline.config.homeassistant import HOMEASSISTANT
 from towline.config.kinds import Kinds
 from towline.config.match import match
 from towline.config.pipeline import SCHEMA as PIPELINE
+from towline.config.requests import SCHEMA as REQUESTS
 from towline.config.settings import (
     Api,
     Device,
@@ -132,6 +133,7 @@ def schema(sources: Kinds, backends: Kinds) -> Mapping:
             vol.Optional("routes", default=list): Listing(_ROUTE),
             vol.Optional("alerts", default=dict): ALERTS,
             vol.Optional("subscriptions", default=dict): SUBSCRIPTIONS,
+            vol.Optional("requests", default=dict): REQUESTS,
             vol.Optional("homeassistant", default=dict): HOMEASSISTANT,
             vol.Optional("state", default=dict): STATE,
             vol.Optional("apply", default=dict): Mapping(

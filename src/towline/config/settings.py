@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from towline.config.git import GitSettings
     from towline.config.homeassistant import HomeAssistant
     from towline.config.pipeline import Pipeline
+    from towline.config.requests import Requests
     from towline.config.state import State
     from towline.config.subscriptions import Subscription
 
@@ -234,6 +235,7 @@ class Settings:
     routes: tuple[Route, ...]
     alerts: Mapping[str, Alert] = field(hash=False)
     subscriptions: Mapping[str, Subscription] = field(hash=False)
+    requests: Requests
     homeassistant: HomeAssistant
     state: State
     api: Api

@@ -70,6 +70,8 @@ def specs(settings: Settings, sources: Kinds, backends: Kinds) -> Specs:
                 needs=frozenset({f"brokers.{each.broker}"}),
             )
         )
+    if settings.requests.enabled:
+        found.append(_requests(settings))
     if settings.homeassistant.discovery:
         found.append(_homeassistant(settings))
     if brokers and (settings.state.publish or settings.state.metrics):
@@ -87,6 +89,18 @@ def specs(settings: Settings, sources: Kinds, backends: Kinds) -> Specs:
             )
         )
     return {spec.key: spec for spec in found}
+
+
+def _requests(settings: Settings) -> Spec:
+    """Requests come over one broker: the one named, else the first."""
+    own = settings.requests
+    broker = own.broker or next(iter(settings.brokers))
+    return Spec(
+        key="requests",
+        config=(settings.device, own, broker),
+        tier=SECOND,
+        needs=frozenset({f"brokers.{broker}"}),
+    )
 
 
 def _homeassistant(settings: Settings) -> Spec:
