@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,12 +17,13 @@ from tests.integration.cli_run import Run
 from tests.real.broker import Broker
 from tests.real.containers import Containers
 from tests.real.engine import Engine
-from tests.real.homeassistant import HomeAssistant
+from tests.real.homeassistant import NEWEST, HomeAssistant
 from tests.real.until import auntil
 
 pytestmark = [pytest.mark.slow, pytest.mark.homeassistant, pytest.mark.timeout(1200)]
 
 CACHE = Path(__file__).parents[2] / "data" / "workshop" / "homeassistant"
+VERSION = os.environ.get("TOWLINE_TEST_HOME_ASSISTANT", NEWEST)
 PATIENCE = 60.0
 TALKING = "while true; do echo hello; echo 'ERROR it broke' >&2; sleep 1; done"
 CONFIG = """version: 1
@@ -111,7 +113,7 @@ async def test_containers_are_devices_from_the_first_word_to_the_last(
 
 async def a_life(tmp_path: Path, engine: Engine, broker: Broker, containers: Containers) -> None:
     async with (
-        HomeAssistant(CACHE, tmp_path / "home", broker.url) as home,
+        HomeAssistant(CACHE, tmp_path / "home", broker.url, version=VERSION) as home,
         scene(tmp_path / "towline", engine, broker, home) as at,
     ):
         await a_container_comes_alive(at, containers)

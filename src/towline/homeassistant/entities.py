@@ -24,6 +24,32 @@ INCIDENTS: Final = ("die", "oom", "unhealthy")
 CONTROLS: Final = ("start", "stop", "restart")
 LEVELS: Final = ("debug", "info", "warning", "error")
 DIAGNOSTIC: Final = "diagnostic"
+ICONS: Final[Mapping[str, str]] = {
+    "state": "mdi:state-machine",
+    "health": "mdi:heart-pulse",
+    "exit_code": "mdi:exit-run",
+    "restarts": "mdi:restart-alert",
+    "image": "mdi:package-variant-closed",
+    "cpu": "mdi:cpu-64-bit",
+    "lines_per_minute": "mdi:text-long",
+    "errors_per_minute": "mdi:alert-circle-outline",
+    "lines_total": "mdi:text-long",
+    "errors_total": "mdi:alert-circle-outline",
+    "last_error": "mdi:message-alert-outline",
+    "log": "mdi:text-box-outline",
+    "incident": "mdi:alert-octagon-outline",
+    "start": "mdi:play",
+    "stop": "mdi:stop",
+    "commit": "mdi:source-commit",
+    "reload": "mdi:reload",
+    "show_again": "mdi:eye-plus-outline",
+    "log_level": "mdi:tune",
+    "lost": "mdi:text-box-remove-outline",
+    "lag": "mdi:tray-full",
+    "sent": "mdi:send-outline",
+    "missed": "mdi:tray-remove",
+}
+"""Of entities whose class has no picture of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +95,7 @@ class Describer:
         text = place.attributes("problem")
         made.add("binary_sensor", "configuration", json_attr_t=text, **problem)
         if facts.get("commit") is not None:
-            made.add("sensor", "commit", ent_cat=DIAGNOSTIC, ic="mdi:source-commit")
+            made.add("sensor", "commit", ent_cat=DIAGNOSTIC)
         made.add("sensor", "lost", unit="lines", stat_cla="measurement", ent_cat=DIAGNOSTIC)
         made.add("sensor", "store_size", dev_cla="data_size", unit="B", ent_cat=DIAGNOSTIC)
         for name in backends:
@@ -119,6 +145,8 @@ class _Entities:
         }
         if platform not in ("button", "event"):
             found["val_tpl"] = f"{{{{ value_json[{own!r}] }}}}"
+        if key in ICONS:
+            found["ic"] = ICONS[key]
         if unit:
             found["unit_of_meas"] = unit
         self.found[f"{platform}_{own}"] = found | more
@@ -150,7 +178,7 @@ def _log_of(made: _Entities, alerts: Sequence[str]) -> None:
     made.add("sensor", "lines_total", **total)
     made.add("sensor", "errors_total", **total)
     made.add("sensor", "last_error", json_attr_t=made.place.attributes("last_error"))
-    made.add("sensor", "silent_for", unit="s", dev_cla="duration")
+    made.add("sensor", "silent_for", unit="s", dev_cla="duration", sug_dsp_prc=0)
     types = [*RECORD_LEVELS, *(name for name in alerts if name not in RECORD_LEVELS)]
     made.add("event", "log", stat_t=made.place.event("log"), evt_typ=types)
     made.add("event", "incident", stat_t=made.place.event("incident"), evt_typ=list(INCIDENTS))
