@@ -91,7 +91,7 @@ class MqttBackend:
     async def send(self, batch: Batch) -> None:
         """Publish all records and return when the broker has taken them."""
         if self._settings.batch is None:
-            await self._publish([(self._topic(record), record.json) for record in batch])
+            await self._publish([(self.group(record), record.json) for record in batch])
         else:
             await self._send_grouped(batch)
 
@@ -116,10 +116,15 @@ class MqttBackend:
         room = min(self._publisher.largest, LARGEST_MESSAGE) - _ENVELOPE
         by_topic: dict[str, list[int]] = {}
         for position, record in enumerate(batch):
-            by_topic.setdefault(self._topic(record), []).append(position)
+            by_topic.setdefault(self.group(record), []).append(position)
         for topic, positions in by_topic.items():
+            space = room - len(topic) * 4
+            rows = [batch[position].json for position in positions]
+            if len(rows) <= self.max_records and sum(map(len, rows)) + len(rows) <= space:
+                yield topic + BATCH_SUFFIX, positions, rows  # nearly always
+                continue
             taken: list[int] = []
-            left = space = room - len(topic) * 4
+            left = space
             for position in positions:
                 cost = len(batch[position].json) + 1
                 if taken and (len(taken) >= self.max_records or cost > left):
@@ -130,10 +135,7 @@ class MqttBackend:
             yield topic + BATCH_SUFFIX, taken, [batch[at].json for at in taken]
 
     def group(self, record: Record) -> str:
-        """Records of one topic share messages."""
-        return self._topic(record)
-
-    def _topic(self, record: Record) -> str:
+        """Its topic: records of one topic share messages."""
         # By identity: hashing an origin costs more than all the rest of a record's way.
         origin = record.origin
         found = self._topics.get(id(origin))

@@ -71,6 +71,8 @@ class Batches:
 
     def batch(self) -> list[Record]:
         """The first records held, as many as may go at once."""
+        if self._bytes <= self._policy.max_bytes:
+            return list(self._held)
         size = 0
         for count, record in enumerate(self._held):
             size += len(record.json)
@@ -80,6 +82,10 @@ class Batches:
 
     def arrived(self, batch: list[Record]) -> None:
         """The first batch needs no longer be held."""
+        if len(batch) == len(self._held):
+            self._held, self._bytes = [], 0
+            self._groups.clear()
+            return
         del self._held[: len(batch)]
         self._bytes -= _size(batch)
         if self._policy.group:
@@ -87,4 +93,4 @@ class Batches:
 
 
 def _size(records: list[Record]) -> int:
-    return sum(len(record.json) for record in records)
+    return sum([len(record.json) for record in records])

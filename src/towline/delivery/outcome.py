@@ -34,7 +34,7 @@ class Outcome:
     def arrived(self, batch: Batch) -> None:
         """The destination has these."""
         self._health.counters["sent"] += len(batch)
-        self._health.counters["bytes"] += sum(len(record.json) for record in batch)
+        self._health.counters["bytes"] += sum([len(record.json) for record in batch])
 
     def set_aside(self, records: Batch, reason: str) -> None:
         """The destination will never take these."""
