@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from glob import escape
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -15,13 +15,14 @@ from towline.homeassistant.entities import INCIDENTS
 from towline.homeassistant.events import Events
 from towline.homeassistant.names import Place
 from towline.homeassistant.tally import ATTRIBUTE_LENGTH, Tally
-from towline.pipeline.match import compile_match
-from towline.record import OriginType, Record
+from towline.pipeline.match import Test, compile_match
+from towline.record import Origin, OriginType, Record
 from towline.status import Health
 from towline.store.log import Store
 from towline.store.query import Query
 
 AT_ONCE: Final = 1000
+ORIGINS: Final = 4096
 LINES: Final = 20
 """Lines of each stream that an incident carries."""
 
@@ -77,6 +78,7 @@ class Listening:
         self._matchers = [compile_match(match) for match in config.events]
         self._allowance = Allowance(config.event_rate)
         self._tallies: dict[str, Tally] = {}
+        self._decided: dict[int, tuple[Origin, list[Literal[True] | Test]]] = {}
         self._bell = asyncio.Event()
 
     def tally(self, name: str) -> Tally:
@@ -114,7 +116,7 @@ class Listening:
         origin = record.origin
         if origin.type == OriginType.CONTAINER:
             self.tally(origin.name).add(record, self._clock())
-            if any(_holds(matcher.of(origin), record) for matcher in self._matchers):
+            if any(verdict is True or verdict(record) for verdict in self._verdicts(origin)):
                 self._tell(record)
         elif origin.type == OriginType.SYSTEM and origin.container:
             self._bell.set()
@@ -125,6 +127,17 @@ class Listening:
             self._bell.set()
             if origin.name == ALERTS:
                 self._alert(record)
+
+    def _verdicts(self, origin: Origin) -> list[Literal[True] | Test]:
+        """What decides on an origin's events. By identity: hashing an origin is not cheap."""
+        known = self._decided.get(id(origin))
+        if known is None:
+            if len(self._decided) >= ORIGINS:
+                self._decided.clear()
+            found = [matcher.of(origin) for matcher in self._matchers]
+            known = origin, [verdict for verdict in found if verdict is not False]
+            self._decided[id(origin)] = known
+        return known[1]
 
     def _tell(self, record: Record) -> None:
         origin = record.origin
@@ -170,10 +183,6 @@ class Listening:
         )
         page = await self._store.query(query)
         return [one.message[:LINE_LENGTH] for one in reversed(page.records)]
-
-
-def _holds(verdict: Any, record: Record) -> bool:
-    return verdict if isinstance(verdict, bool) else verdict(record)
 
 
 def _failed(found: dict[str, Any]) -> bool:
