@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path, PurePath
@@ -175,3 +176,38 @@ def test_protection_mode_is_a_problem_of_the_full_flavour_and_the_journal_is_rea
     site.up()
     until(lambda: status(site).get("sources.docker", {}).get("state") == "up", 60)
     assert status(site)["supervisor"]["state"] == "up"
+
+
+def test_it_stops_in_time_while_supervisor_does_not_answer(site: Site) -> None:
+    site.supervisor.talking.clear()
+    site.start()
+    site.up()
+    until(lambda: "cannot be reached" in reason(site, "brokers.home"), 60)
+    assert site.stop() == 0, site.log()
+
+
+def test_all_that_runs_in_the_app_may_be_run_by_its_profile(site: Site) -> None:
+    site.start()
+    site.up()
+    running = site.inside("sh", "-c", "for p in /proc/[0-9]*; do readlink -f $p/exe; done").split()
+    sometimes = [site.inside("readlink", "-f", f"/usr/bin/{name}") for name in ("git", "ssh", "sh")]
+    assert any("journalctl" in program for program in running)
+    for name in ("towline", "towline-full"):
+        rules = executable_by((ROOT / "addon" / name / "apparmor.txt").read_text())
+        for program in {*running, *sometimes}:
+            assert any(rule.fullmatch(program) for rule in rules), f"{name}: {program}"
+
+
+def executable_by(profile: str) -> list[re.Pattern[str]]:
+    """The paths that a profile lets run, `**` any depth and `*` one name."""
+    globs = re.findall(r"(?m)^\s*(/\S+) [a-z]*ix,$", profile)
+    return [
+        re.compile(re.escape(one).replace(r"\*\*", ".*").replace(r"\*", "[^/]*")) for one in globs
+    ]
+
+
+def test_the_app_leaves_its_own_log_in_the_journal_alone(site: Site) -> None:
+    site.start()
+    site.up()
+    script = "from towline.sources.own import own_container_ids as own; print(*own())"
+    assert site.name in site.inside("/opt/towline/bin/python", "-c", script).split()

@@ -19,7 +19,10 @@ NO_SERVICE = 400, {"result": "error", "message": "Service not enabled"}
 
 @dataclass(slots=True)
 class Supervisor:
-    """Answers on `address`; fields may be changed at any time. `mqtt` None: no broker app."""
+    """Answers on `address`; fields may be changed at any time. `mqtt` None: no broker app.
+
+    While `talking` is clear, it takes questions and does not answer.
+    """
 
     address: tuple[str, int] = ("127.0.0.1", 0)
     mqtt: dict[str, Any] | None = None
@@ -27,6 +30,7 @@ class Supervisor:
     apps: list[dict[str, Any]] = field(default_factory=list)
     ourselves: dict[str, Any] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    talking: threading.Event = field(default_factory=threading.Event)
     _server: ThreadingHTTPServer | None = None
 
     @property
@@ -60,6 +64,7 @@ class Supervisor:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                around.talking.wait()
                 status, found = around.answer(self.path, self.headers.get("Authorization", ""))
                 body = json.dumps(found).encode()
                 self.send_response(status)
@@ -71,11 +76,13 @@ class Supervisor:
             def log_message(self, *about: object) -> None:
                 """Quiet."""
 
+        self.talking.set()
         self._server = ThreadingHTTPServer(self.address, Handler)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         return self
 
     def __exit__(self, *exc: object) -> None:
+        self.talking.set()
         if self._server is not None:
             self._server.shutdown()
             self._server.server_close()

@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final, Self
 
-from towline.homeassistant.supervisor import App, Supervisor
+from towline.homeassistant.supervisor import App, Ourselves, Supervisor
 from towline.ports import Emit
 from towline.record import Line, Origin, OriginType, time_text
 from towline.status import Health
@@ -64,6 +64,7 @@ class AppsPart:
         self._clock = clock
         self._since = clock()
         self._apps: dict[str, App] | None = None
+        self._ourselves: Ourselves | None = None
         self._trouble = Trouble(
             _log, "Supervisor does not answer", "Supervisor answers again", extra={}
         )
@@ -83,21 +84,25 @@ class AppsPart:
     async def _look(self) -> None:
         try:
             apps = await self._supervisor.apps()
-            ourselves = await self._supervisor.ourselves()
+            if self._ourselves is None:  # all of it holds until the app is started anew
+                self._ourselves = await self._supervisor.ourselves()
         except OSError as exc:
             self._trouble.happened(str(exc))
             self.health.degraded(str(exc))
             return
-        before, self._apps = self._apps or {}, {app.slug: app for app in apps}
         self._trouble.over()
-        if not self._socket():  # an engine tells more, and at once
-            for app in apps:
-                if app.slug in before and app.slug != ourselves.slug:
-                    self._tell(app, before[app.slug])
-        if ourselves.docker and ourselves.protected and not self._socket():
+        self._compare(apps, self._ourselves)
+        if self._ourselves.docker and self._ourselves.protected and not self._socket():
             self.health.degraded(PROTECTED)
         else:
             self.health.up()
+
+    def _compare(self, apps: Iterable[App], ourselves: Ourselves) -> None:
+        before, self._apps = self._apps or {}, {app.slug: app for app in apps}
+        if self._socket():  # an engine tells more, and at once
+            return
+        for slug in before.keys() & self._apps.keys() - {ourselves.slug}:
+            self._tell(self._apps[slug], before[slug])
 
     def _tell(self, app: App, before: App) -> None:
         """Put on record what has become of an app since the last look."""

@@ -161,13 +161,15 @@ def _state_of(made: _Entities, facts: Facts) -> None:
     if facts.get("health") not in (None, "none"):
         made.add("sensor", "health", ops=list(HEALTHS), **enum)
     made.add("sensor", "image", ent_cat=DIAGNOSTIC, en=False)
+    if "updateAvailable" in facts:
+        made.add("binary_sensor", "update_available", dev_cla="update", ent_cat=DIAGNOSTIC)
     if "exitCode" in facts:  # an engine tells, not Supervisor
         made.add("sensor", "exit_code", ent_cat=DIAGNOSTIC)
         made.add("sensor", "restarts", stat_cla="total_increasing", ent_cat=DIAGNOSTIC)
         made.add("sensor", "started_at", dev_cla="timestamp", ent_cat=DIAGNOSTIC)
-    made.add("sensor", "cpu", unit="%", stat_cla="measurement", sug_dsp_prc=1, en=False)
-    about: Component = {"dev_cla": "data_size", "stat_cla": "measurement", "en": False}
-    made.add("sensor", "memory", unit="B", **about)
+        made.add("sensor", "cpu", unit="%", stat_cla="measurement", sug_dsp_prc=1, en=False)
+        about: Component = {"dev_cla": "data_size", "stat_cla": "measurement", "en": False}
+        made.add("sensor", "memory", unit="B", **about)
 
 
 def _log_of(made: _Entities, alerts: Sequence[str]) -> None:

@@ -47,6 +47,7 @@ def container_state(row: Row, *, loops: bool) -> dict[str, Any]:
     sick = row.get("health") == "unhealthy" or state in ("restarting", "dead") or loops
     sick = sick or bool(row.get("failed"))
     started = row.get("startedAt")
+    update = row.get("updateAvailable")
     return {
         "running": ON if row.get("running") else OFF,
         "problem": ON if sick else OFF,
@@ -58,6 +59,7 @@ def container_state(row: Row, *, loops: bool) -> dict[str, Any]:
         "started_at": started if started != _UNKNOWN else None,
         "cpu": row.get("cpu"),
         "memory": row.get("memory"),
+        **({} if update is None else {"update_available": ON if update else OFF}),
     }
 
 

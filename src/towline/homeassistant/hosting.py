@@ -82,17 +82,22 @@ class Hosting:
         if given is not None:
             return given
         file = self.config / self.options.config_file
-        try:
-            with file.open("x", encoding="utf-8") as opened:
-                opened.write(first_text())
-        except FileExistsError:
-            pass
-        except OSError as exc:
-            about = {"file": str(file), "reason": exc.strerror}
-            _log.error("the first configuration is not written", extra=about)
-        else:
-            _log.info("the first configuration is written", extra={"file": str(file)})
+        if not file.exists():
+            _begin(file)
         return file
+
+
+def _begin(file: Path) -> None:
+    """Write the first configuration, whole or not at all."""
+    new = file.with_name(f".{file.name}.new")
+    try:
+        new.write_text(first_text(), "utf-8")
+        new.replace(file)
+    except OSError as exc:
+        about = {"file": str(file), "reason": exc.strerror}
+        _log.error("the first configuration is not written", extra=about)
+    else:
+        _log.info("the first configuration is written", extra={"file": str(file)})
 
 
 def hosting(environment: Mapping[str, str], data: Path = DATA) -> Hosting:

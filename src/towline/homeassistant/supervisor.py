@@ -88,7 +88,8 @@ class Supervisor:
 
     async def apps(self) -> tuple[App, ...]:
         """Every installed app."""
-        found = _ok("/supervisor/info", *await self._get("/supervisor/info")).get("addons")
+        about = _ok("/supervisor/info", *await self._get("/supervisor/info"))
+        found = about.get("addons", about.get("apps"))  # apps are called so since 2026
         if not isinstance(found, list):
             raise OSError(ODD)
         return tuple(_app(each) for each in found if isinstance(each, dict) and each.get("slug"))

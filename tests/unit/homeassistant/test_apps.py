@@ -101,6 +101,7 @@ async def test_every_word_of_supervisor_has_a_meaning(
     app = App("core_ssh", "Terminal", word, "9.1", update_available=False)
     (found,) = await completed(Told(app), row("core_ssh"))
     state = container_state(found, loops=False)
+    assert state["update_available"] == "OFF"
     assert (state["running"], state["problem"]) == (running, problem)
 
 

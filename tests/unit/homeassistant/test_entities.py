@@ -4,12 +4,15 @@ from typing import Any
 
 import pytest
 
-from towline.config.homeassistant import LANGUAGES
+from towline.config.homeassistant import HOMEASSISTANT, LANGUAGES
+from towline.homeassistant.choice import Chosen
 from towline.homeassistant.entities import STATES, Describer, orphans
 from towline.homeassistant.facts import container_state, towline_state
 from towline.homeassistant.names import Place
 from towline.homeassistant.tally import Tally
 from towline.homeassistant.words import Words
+from towline.pipeline.encode import Decoder
+from towline.store.labels import Labels
 
 HOME = Place("homeassistant", "pi")
 WEB = Place("homeassistant", "pi", "web")
@@ -115,3 +118,28 @@ def test_entities_that_went_are_said_to_be_gone() -> None:
         f"button_{what}": {"p": "button"} for what in ("start", "stop", "restart")
     }
     assert orphans(after, before) == {}
+
+
+def test_an_app_that_supervisor_tells_of_has_a_state_and_no_more() -> None:
+    keys = ("exitCode", "restarts", "startedAt", "cpu", "memory", "health")
+    row = {key: value for key, value in ROW.items() if key not in keys}
+    row |= {"version": "1.2", "updateAvailable": True, "stateFrom": "supervisor"}
+    found = container(row)
+    assert found["dev"]["sw"] == "1.2"
+    assert found["cmps"]["binary_sensor_update_available"]["dev_cla"] == "update"
+    of_state = found["cmps"].keys() & _STATE_KEYS
+    assert of_state == {"binary_sensor_running", "binary_sensor_problem", "sensor_state"}
+    assert container_state(row, loops=False)["update_available"] == "ON"
+
+
+_STATE_KEYS = {
+    "binary_sensor_running", "binary_sensor_problem", "sensor_state", "sensor_exit_code",
+    "sensor_restarts", "sensor_started_at", "sensor_cpu", "sensor_memory", "sensor_health",
+}  # fmt: skip
+
+
+def test_what_supervisor_tells_of_cannot_be_controlled_by_an_engine() -> None:
+    config = HOMEASSISTANT({"controls": True})
+    chosen = Chosen(config, Labels(None, Decoder()))
+    assert chosen.may_control(ROW)
+    assert not chosen.may_control(ROW | {"stateFrom": "supervisor"})
