@@ -126,6 +126,7 @@ class Towline:
                     await self._stop.wait()
                 self._intake.tell(OriginType.SYSTEM, "Towline stops")
                 _log.info("Towline stops")
+                await self.brokers.messages.close()
                 await self._reloader.stop()
         except BaseExceptionGroup as group:
             if (failure := sole(group, StartError)) is None:

@@ -187,7 +187,7 @@ def _subscription(ground: Ground, name: str, config: Any, lookup: Lookup) -> Com
         ground.folder,
         Operations(ground.towline, ground.settings),
         still=still,
-        heard=lambda _: None,
+        heard=ground.towline.brokers.messages.heard(own.broker),
         done=lambda found, topic: ground.towline.audit.put(found.about, "actions", topic),
     )
 

@@ -35,8 +35,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "homeassistant": STORED | {"broker"},
     "audit": SHARED,
     "subscriptions": STORED | {"broker", "actions"},
-    "runtime": STORED | {"broker", "delivery", "alerts", "gitops", "homeassistant"},
-    "api": STORED | {"delivery", "live", "runtime"},
+    "runtime": STORED
+    | {"broker", "delivery", "alerts", "gitops", "homeassistant", "subscriptions"},
+    "api": STORED | {"broker", "delivery", "live", "runtime"},
     "gitops": SHARED | {"config", "own_log"},
     "own_log": SHARED,
     "client": SHARED,

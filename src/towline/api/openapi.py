@@ -58,6 +58,7 @@ PARAMETERS: Final[dict[str, tuple[dict[str, Any], str]]] = {
     "timestamps": (_FLAG, "told to clients that print text; records always carry their time"),
     "host_id": (_list(_TEXT), "the same as device"),
     "token": (_TEXT, "bearer token, where no header can be sent"),
+    "topic": (_TEXT, "a topic, or a filter with + and #"),
     "before:audit": ({"type": "integer"}, "only entries before this number"),
     "file": (_TEXT, "what problems call the text"),
     "all": (_FLAG, "every record, where no filter is given"),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
+from towline.broker.incoming import Incoming
 from towline.config.settings import Device
 from towline.delivery.delivery import Delivery
 from towline.errors import Problem
@@ -27,12 +28,41 @@ class Subscriptions(Protocol):
         """Write some of its keys into the file and apply it; errors as of `Towline.edit`."""
 
 
+class Messages(Protocol):
+    """Messages of brokers; an unknown broker is `NotFound`, a wrong parameter `QueryError`."""
+
+    def heard(self, broker: str) -> Callable[[Incoming], None]:
+        """Where to hand messages of a broker."""
+
+    def of(self, broker: str, topic: str, words: str, limit: int) -> dict[str, Any]:
+        """`messages` newest first, `topics`, `watching`."""
+
+    def watch(self, broker: str, wanted: dict[str, Any]) -> dict[str, Any]:
+        """Record what comes for a filter, for a while; `EditError` where that cannot be."""
+
+    def unwatch(self, broker: str) -> None:
+        """End every watch."""
+
+    def replay(self, broker: str, wanted: dict[str, Any]) -> dict[str, Any]:
+        """Begin to play records or messages again; `EditError` while one plays."""
+
+    def replayed(self, broker: str) -> dict[str, Any]:
+        """`state sent refused error`; `NotFound` where none was begun."""
+
+    async def stop(self, broker: str) -> dict[str, Any]:
+        """End the replay that is under way."""
+
+
 class Brokers(Protocol):
     """Brokers by name; an unknown one is `NotFound`."""
 
     @property
     def subscriptions(self) -> Subscriptions:
         """What is listened to there."""
+
+    @property
+    def messages(self) -> Messages:
+        """What came there."""
 
     def all(self) -> list[dict[str, Any]]:
         """Each as `one` gives it, with its `status`."""

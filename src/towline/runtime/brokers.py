@@ -18,7 +18,9 @@ from towline.config.files import Files
 from towline.config.settings import Secret, Settings
 from towline.errors import ConfigError, EditError, NotFound, Problem
 from towline.runtime.configuration import etag_of
+from towline.runtime.messages import Messages
 from towline.runtime.subscriptions import Subscriptions
+from towline.store.log import Store
 
 if TYPE_CHECKING:
     from towline.broker.connection import Connection
@@ -31,6 +33,10 @@ _SECRETS: Final = (("password",), ("tls", "key"))
 
 class Owner(Protocol):
     """The program around."""
+
+    @property
+    def store(self) -> Store:
+        """The log."""
 
     def config_text(self) -> str:
         """The file as written."""
@@ -60,6 +66,7 @@ class Brokers:
         self._folder = folder
         self._environment = environment
         self._accounts = accounts
+        self.messages = Messages(settings, component, lambda: owner.store)
         self.subscriptions = Subscriptions(owner, settings, component)
         self._tests: deque[float] = deque(maxlen=MOST_TESTS)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from tests.unit.config.kinds import loaded
 from towline.api.application import application
 from towline.api.auth import Gate
 from towline.api.desk import Desk
@@ -22,6 +23,7 @@ from towline.live.viewers import Viewers
 from towline.pipeline.encode import encode, template_of
 from towline.record import Line, Origin, OriginType, Record, time_text
 from towline.runtime.configuration import etag_of
+from towline.runtime.messages import Messages
 from towline.status import Health
 from towline.store.log import Store
 from towline.store.query import Query
@@ -77,8 +79,10 @@ class SubscriptionsOfTheWorld:
 class BrokersOfTheWorld:
     """One broker, `home`, and what was asked of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: Store) -> None:
         self.subscriptions = SubscriptionsOfTheWorld()
+        settings = loaded("version: 1\nbrokers: {home: {servers: [mqtt://nas]}}\n")
+        self.messages = Messages(lambda: settings, lambda _: None, lambda: store)
         self.asked: list[tuple[object, ...]] = []
         self.error: Exception | None = None
 
@@ -123,7 +127,7 @@ class World:
         self.store = store
         self.device = Device(id="pi", name="Living room Pi")
         self.version = "1.2.3"
-        self.brokers = BrokersOfTheWorld()
+        self.brokers = BrokersOfTheWorld(store)
         self.audit = Trail(None)
         self.is_ready = True
         self.reload_error: ConfigError | None = None
