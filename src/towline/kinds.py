@@ -6,12 +6,13 @@ from typing import Final
 
 from towline.backends import balena, clickhouse, elasticsearch, loki, mqtt, otlp, syslog
 from towline.config.kinds import Kinds
-from towline.sources import demo, docker, ingest, journald
+from towline.sources import demo, docker, ingest, journald, swarm
 from towline.sources import mqtt as listener
 
 SOURCES: Final[Kinds] = {
     "docker": docker.KIND,
     "journald": journald.KIND,
+    "swarm": swarm.KIND,
     "mqtt": listener.KIND,
     "ingest": ingest.KIND,
     "demo": demo.KIND,

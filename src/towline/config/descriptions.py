@@ -49,6 +49,10 @@ DESCRIPTIONS: Final[dict[str, str]] = {
     "sources.<mqtt>.qos": "The quality of service that is asked for: 0, 1 or 2",
     "sources.<ingest>": "Devices send their lines over HTTP, as balena's do; see [sources](sources.md#devices-over-http).",
     "sources.<ingest>.tokens": "The tokens of which a device must send one, each best as `!secret name`",
+    "sources.<swarm>": "The services of a Swarm, as far as their tasks run on other nodes, through one of its managers; see [sources](sources.md#swarm).",
+    "sources.<swarm>.local": "Whether tasks on the manager's own node are read, too; without it they are for a source of type `docker`",
+    "sources.<swarm>.include": "Matches of which a task must fit one",
+    "sources.<swarm>.exclude": "Matches of which it must fit none",
     "sources.<demo>": "Small programs of this machine that write lines of all kinds, where no Docker Engine can be had.",
     "sources.<demo>.interval": "The time between two lines",
     "pipeline": "What is done to lines before they are stored.",
@@ -318,6 +322,14 @@ DESCRIPTIONS.update(
 DESCRIPTIONS.update(
     {f"sources.<docker>.{key}": text for key, text in _HTTP.items() if key.startswith("tls.")}
 )
+DESCRIPTIONS.update(
+    {
+        key.replace("<docker>", "<swarm>"): text
+        for key, text in DESCRIPTIONS.items()
+        if key.startswith(tuple(f"sources.<docker>.{way}" for way in ("tls", "ssh")))
+    }
+)
+DESCRIPTIONS["sources.<swarm>.url"] = "The manager's address, as with a source of type `docker`"
 DESCRIPTIONS.update(
     {f"backends.<{kind}>.{key}": text for kind in OVER_HTTP for key, text in _HTTP.items()}
 )

@@ -15,9 +15,9 @@ from towline.config.doubts import doubt
 from towline.config.faults import Fault
 from towline.config.kinds import Kind, Surroundings
 from towline.config.match import match
-from towline.config.settings import Device, Match
+from towline.config.settings import Device
 from towline.config.shapes import SECRET_NAME, shaped, words
-from towline.config.tls import TLS, Tls, tls_doubts
+from towline.config.tls import TLS, tls_doubts
 from towline.sources.docker.address import EXPECTED, Address
 
 LOCAL: Final = "unix:///var/run/docker.sock"
@@ -42,11 +42,15 @@ _SSH: Final = fields.mapping(
         vol.Optional("known_hosts", default=""): fields.text,
     }
 )
-_KEYS: Final = {
+REACH: Final = {
     vol.Optional("url", default=LOCAL): _url,
-    vol.Optional("device"): fields.device_id,
     vol.Optional("tls"): TLS,
     vol.Optional("ssh"): _SSH,
+}
+"""Keys of every source that comes at an engine."""
+
+_KEYS: Final = REACH | {
+    vol.Optional("device"): fields.device_id,
     vol.Optional("read", default="auto"): fields.one_of("auto", "api", "files"),
     vol.Optional("files"): fields.some_text,
     vol.Optional("stats", default="auto"): fields.one_of("auto", "always", "never"),
@@ -57,24 +61,22 @@ _KEYS: Final = {
 
 def _config(
     *,
-    url: str,
-    tls: Tls | None = None,
-    ssh: Mapping[str, Any] | None = None,
     include: Any,
     exclude: Any,
     **keys: Any,
 ) -> Any:
     from towline.sources.docker.choice import DockerConfig
 
-    if tls is None and url.startswith("https:"):
-        tls = TLS({})
-    return DockerConfig(
-        url=url, tls=tls, **ssh or {}, include=_all(include), exclude=_all(exclude), **keys
-    )
+    return DockerConfig(include=tuple(include), exclude=tuple(exclude), **reached(keys))
 
 
-def _all(matches: Any) -> tuple[Match, ...]:
-    return tuple(matches)
+def reached(keys: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of `REACH`, and whatever else there is, as the fields of `Reach`."""
+    found = dict(keys)
+    found |= found.pop("ssh", None) or {}
+    if found["url"].startswith("https:"):
+        found.setdefault("tls", TLS({}))
+    return found
 
 
 def _open(name: str, config: Any, around: Surroundings) -> Any:
@@ -85,7 +87,8 @@ def _open(name: str, config: Any, around: Surroundings) -> Any:
     return DockerSource(name, config, around)
 
 
-def _doubts(config: Any) -> Iterator[Fault]:
+def reach_doubts(config: Any) -> Iterator[Fault]:
+    """What is odd about the way to an engine."""
     over = config.url.partition("://")[0]
     if config.tls and over in ("tcp", "http", "https"):
         yield from tls_doubts(config.tls)
@@ -100,5 +103,5 @@ KIND: Final = Kind(
     config=_config,
     open=_open,
     claims=lambda config: frozenset({f"engine {config.url}"}),
-    doubts=_doubts,
+    doubts=reach_doubts,
 )

@@ -4,28 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from towline.config.settings import Match, Secret
-from towline.config.tls import Tls
+from towline.config.settings import Match
 from towline.pipeline.match import compile_match
 from towline.record import Origin
+from towline.sources.docker.reach import Reach
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DockerConfig:
+class DockerConfig(Reach):
     """How to reach an engine and which of its containers are read.
 
-    `device` is where its containers are said to be; empty: where Towline is. `tls` is None where
-    TLS is not spoken. `key` and `known_hosts` are for ssh; empty: what ssh itself knows.
+    `device` is where its containers are said to be; empty: where Towline is.
     """
 
-    url: str
     read: str
     files: str = ""
     stats: str = "auto"
     device: str = ""
-    tls: Tls | None = None
-    key: Secret | None = None
-    known_hosts: str = ""
     include: tuple[Match, ...]
     exclude: tuple[Match, ...]
 

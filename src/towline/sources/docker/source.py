@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final, Self
 
@@ -14,7 +13,6 @@ from towline.config.kinds import Surroundings
 from towline.errors import NotFound, SourceError
 from towline.ports import Emit
 from towline.record import Line, Origin, OriginType
-from towline.sources.docker.address import Address
 from towline.sources.docker.attachments import Attachments
 from towline.sources.docker.census import Census
 from towline.sources.docker.choice import Choice, DockerConfig
@@ -22,7 +20,7 @@ from towline.sources.docker.chronicle import Chronicle
 from towline.sources.docker.engine import Engine
 from towline.sources.docker.events import Heard, events
 from towline.sources.docker.known import Known
-from towline.sources.docker.tunnel import tunnel
+from towline.sources.docker.reach import Way
 from towline.sources.docker.usage import Meter
 from towline.sources.docker.wake import Waker
 from towline.sources.docker.ways import Ways
@@ -30,7 +28,6 @@ from towline.sources.own import own_container_ids
 from towline.status import Health, State
 from towline.store.checkpoints import Checkpoint
 from towline.store.upkeep import Progress
-from towline.tls import Credentials
 
 _log = logging.getLogger(__name__)
 CENSUS: Final = 10.0
@@ -61,9 +58,8 @@ class DockerSource:
     ) -> None:
         self.name = name
         self.health = Health()
-        self._config = config
-        credentials = Credentials(config.tls, around.folder) if config.tls else None
-        self._address = Address.parse(config.url, credentials)
+        self._url = config.url
+        self._way = Way(config, around.folder)
         self._around = around
         self._chronicle = Chronicle(self._tell)
         self._waker = Waker()
@@ -108,21 +104,10 @@ class DockerSource:
     async def _session(self) -> str:
         """Be with the engine until it goes away; return why it did."""
         try:
-            async with self._reached() as address:
+            async with self._way.open() as address:
                 return await self._with(Engine(address))
         except SourceError as exc:
             return str(exc)
-
-    @asynccontextmanager
-    async def _reached(self) -> AsyncIterator[Address]:
-        """Where the engine's socket is for one session."""
-        address, config = self._address, self._config
-        if not address.ssh:
-            yield address
-            return
-        key = config.key.reveal() if config.key else ""
-        async with tunnel(address, key, config.known_hosts) as here:
-            yield here
 
     async def _with(self, engine: Engine) -> str:
         """Read its containers until it goes away; return why it did."""
@@ -206,7 +191,7 @@ class DockerSource:
     def _away(self, reason: str) -> None:
         if self.health.state != State.DEGRADED:
             _log.warning("engine away", extra={"source": self.name, "reason": reason})
-        self.health.degraded(f"engine at {self._address.url}: {reason}")
+        self.health.degraded(f"engine at {self._url}: {reason}")
 
     def _deliver(self, known: Known, lines: list[Line]) -> None:
         known.emitted(self._offset)
