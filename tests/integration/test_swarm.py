@@ -118,8 +118,9 @@ async def test_services_are_read_through_the_manager_once_and_marked(
     async with manager.running():
         await auntil(lambda: all(len(manager.lines[f"web.{n}"]) > 20 for n in (1, 2)), 60)
         assert manager.source.health.state == State.UP
-        (row,) = manager.source.services()
-        assert (row["name"], row["tasks"], row["fault"]) == ("web", 2, None)
+        rows = manager.source.containers()
+        assert sorted(row["origin"] for row in rows) == ["web.1", "web.2"]
+        assert all(row["running"] and row["attached"] for row in rows)
         create(swarm, "brief", "echo one; echo two >&2; sleep 600")
         try:
             await auntil(lambda: len(manager.lines["brief.1"]) == 2, 60)
@@ -157,7 +158,7 @@ async def test_tasks_on_the_managers_own_node_are_left_to_its_containers(
     manager = Manager(swarm.host, local=False)
     async with manager.running():
         await auntil(lambda: manager.source.health.state == State.UP, 30)
-        assert manager.source.services() == []
+        assert manager.source.containers() == []
     assert not manager.lines
 
 

@@ -177,6 +177,8 @@ class World:
                 "name": origin.container,
                 "image": origin.image,
                 "state": "running",
+                "device": origin.device,
+                "running": True,
                 "serviceName": origin.service,
                 "project": origin.project,
                 "app": origin.app,

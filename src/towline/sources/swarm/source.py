@@ -29,6 +29,9 @@ _log = logging.getLogger(__name__)
 SURVEY: Final = 10.0
 """Seconds between two looks at services and tasks."""
 
+ENDED: Final = frozenset({"complete", "shutdown", "failed", "rejected", "remove", "orphaned"})
+"""States of tasks that are over (moby api/types/swarm/task.go)."""
+
 PATIENCE: Final = 10.0
 RETRY: Final = 5.0
 WAITING: Final = 1000
@@ -162,19 +165,38 @@ class SwarmSource:
                 self.health.counters["unattributed"] += len(self._waiting.popleft()[1])
             self._look.set()
 
-    def services(self) -> list[dict[str, Any]]:
-        """Services that are read here, for the API."""
-        return [
-            {
-                "name": reading.service.name,
-                "source": self.name,
-                "tasks": sum(
-                    task.service == id_ and task.state == "running" for task in self._tasks.values()
-                ),
-                "fault": reading.fault or None,
-            }
-            for id_, reading in self._readings.items()
-        ]
+    def knows(self, id_: str) -> bool:
+        """Nothing of a container on another node can be changed from here."""
+        return False
+
+    def containers(self) -> list[dict[str, Any]]:
+        """Tasks that are read here, as containers, for the API."""
+        rows = []
+        for task in self._tasks.values():
+            reading = self._readings.get(task.service)
+            if reading and task.state not in ENDED and self._wants(task, reading.service):
+                origin = self._origin(task, reading.service)
+                rows.append(_as_json(origin, task, reading.fault, task.service in self._running))
+        return rows
+
+
+def _as_json(origin: Origin, task: Task, fault: str, attached: bool) -> dict[str, Any]:
+    return {
+        "id": origin.container_id or task.id,
+        "name": origin.container,
+        "device": origin.device,
+        "origin": origin.name,
+        "image": origin.image,
+        "source": origin.source,
+        "app": origin.app,
+        "project": origin.project,
+        "serviceName": origin.service,
+        "state": task.state,
+        "running": task.state == "running",
+        "attached": attached,
+        "excluded": False,
+        "log": {"read": "service", "fault": fault or None},
+    }
 
 
 async def _asked(address: Address, target: str) -> Any:
