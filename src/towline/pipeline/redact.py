@@ -32,7 +32,8 @@ class Rule:
 
     Needles of a rule that folds are in lower case and found in any. `also` must occur as well.
     `sign` is a character that every hit holds: one is searched for a hundred times faster than a
-    word, so where there is none the needles are not searched for.
+    word, so where there is none the needles are not searched for. `glance` finds any of the needles
+    in one pass: a pattern that begins with one certain letter is searched for fastest of all.
     """
 
     needles: tuple[str, ...]
@@ -41,6 +42,7 @@ class Rule:
     folds: bool = False
     also: str = ""
     sign: str = ""
+    glance: re.Pattern[str] | None = None
 
 
 def _keep_json(found: re.Match[str]) -> str:
@@ -90,6 +92,7 @@ GROUPS: Final[dict[str, tuple[Rule, ...]]] = {
             ("AKIA", "ASIA"),
             re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
             "[REDACTED:aws]",
+            glance=re.compile("A[KS]IA"),
         ),
         Rule(
             ("gh",),
@@ -164,10 +167,11 @@ class Redactor:
         named = list(rules)
         self._rules = [rule for name in named if isinstance(name, str) for rule in GROUPS[name]]
         self._own = [own_rule(rule) for rule in named if isinstance(rule, Redaction)]
-        exact = [rule for rule in self._rules if not rule.folds]
-        self._exact = [(rule.sign, text) for rule in exact for text in rule.needles]
+        self._keys = KeyBlocks() if "tokens" in named else None  # it looks for `MARK` itself
+        self._glances = [rule.glance.search for rule in self._rules if rule.glance]
+        exact = [rule for rule in self._rules if not (rule.folds or rule.glance)]
+        self._exact = [(rule.sign, text) for rule in exact for text in rule.needles if text != MARK]
         self._folded = [text for rule in self._rules if rule.folds for text in rule.needles]
-        self._keys = KeyBlocks() if "tokens" in named else None
         self.redacted = 0
 
     def __call__(self, lines: list[Line], origin: Origin) -> None:
@@ -179,25 +183,38 @@ class Redactor:
                 for position, line in enumerate(block):
                     if _replace(line, substitute(line.text)):
                         changed.add(position)
-            self.redacted += len(changed)
+            if changed:
+                self.redacted += len(changed)
 
     def _built_in(self, block: list[Line], origin: Origin) -> set[int]:
         texts = [line.text for line in block]
-        exact = "\n".join(texts)
+        exact = "\n".join(texts) if len(texts) > 1 else texts[0]
         folded = exact.lower()
-        changed = set()
+        changed: set[int] = set()
         if self._keys and self._keys.concerns(exact):
             changed = self._keys(block, origin)
-        if [one for sign, one in self._exact if sign in exact and one in exact] or [
-            one for one in self._folded if one in folded
-        ]:
-            starts = _starts(texts)
-            # a few characters become two in lower case
-            moved = starts if len(folded) == len(exact) else _starts(map(str.lower, texts))
-            for rule in self._rules:
-                held = _holding(rule.needles, *((folded, moved) if rule.folds else (exact, starts)))
-                changed |= {position for position in held if _apply(rule, block[position])}
+        elif not self._is_suspect(exact, folded):
+            return changed
+        starts = _starts(texts)
+        # a few characters become two in lower case
+        moved = starts if len(folded) == len(exact) else _starts(map(str.lower, texts))
+        for rule in self._rules:
+            held = _holding(rule.needles, *((folded, moved) if rule.folds else (exact, starts)))
+            changed |= {position for position in held if _apply(rule, block[position])}
         return changed
+
+    def _is_suspect(self, exact: str, folded: str) -> bool:
+        """Whether a text holds a needle. Plain loops: `any` takes half as much time again."""
+        for sign, needle in self._exact:
+            if sign in exact and needle in exact:
+                return True
+        for glance in self._glances:
+            if glance(exact):
+                return True
+        for needle in self._folded:  # noqa: SIM110 - see above
+            if needle in folded:
+                return True
+        return False
 
 
 def _starts(texts: Iterable[str]) -> list[int]:
