@@ -112,10 +112,14 @@ def _broker(ground: Ground, name: str, config: Any, lookup: Lookup) -> Component
 
 
 def _homeassistant(ground: Ground, name: str, config: Any, lookup: Lookup) -> Component:
+    device, settings, broker = config.device, config.own, config.broker
+    file = ground.store.path / "homeassistant.json" if ground.store.persistent else None
+    if not settings.discovery:
+        from towline.homeassistant.withdrawal import Withdrawal
+
+        return Withdrawal(device.id, settings.prefix, lookup(f"brokers.{broker}"), file)
     from towline.homeassistant.part import HomeAssistantPart
 
-    _, settings, broker = config
-    file = ground.store.path / "homeassistant.json" if ground.store.persistent else None
     tell = partial(ground.intake.tell, OriginType.MANAGER)
     return HomeAssistantPart(settings, ground.towline, lookup(f"brokers.{broker}"), tell, file)
 
@@ -128,7 +132,7 @@ def _requests(ground: Ground, name: str, config: Any, lookup: Lookup) -> Compone
     from towline.runtime.requests import Answers
     from towline.subscriptions.requests import RequestsPart
 
-    device, settings, broker = config
+    device, settings, broker = config.device, config.own, config.broker
     perform = Answers(ground.towline, ground.settings)
     line = lookup(f"brokers.{broker}")
     return RequestsPart(device.id, settings, line, perform, ground.towline.audit)

@@ -123,6 +123,7 @@ async def a_life(tmp_path: Path, engine: Engine, broker: Broker, containers: Con
         await everything_survives_restarts(at, broker)
         await what_a_user_deletes_stays_deleted(at, broker)
         await a_removed_container_leaves_nothing(at, containers)
+        await discovery_that_is_off_takes_everything_back(at)
         # Home Assistant takes a deleted device back once per entity, and wonders about the rest
         # (what its client says is of the broker's restart)
         said = [row for row in await home.complaints() if "mqtt.client]" not in row]
@@ -239,3 +240,13 @@ async def a_removed_container_leaves_nothing(at: Scene, containers: Containers) 
     await auntil(gone, 2 * PATIENCE, "the device to go")
     assert await at.home.state(at.entity("sensor", name, "state")) is None
     assert f"{at.device}.web-1" in await at.devices()
+
+
+async def discovery_that_is_off_takes_everything_back(at: Scene) -> None:
+    text = at.run.file.read_text()
+    at.run.file.write_text(text.replace("discovery: true", "discovery: false"))
+
+    async def none_left() -> bool:
+        return not await at.devices()
+
+    await auntil(none_left, PATIENCE, "every device to go")

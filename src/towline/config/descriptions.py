@@ -219,7 +219,7 @@ DESCRIPTIONS: Final[dict[str, str]] = {
     "requests.rate": "How many a minute are answered, 1 to 6000",
     "requests.allow": "Which ones: `status` `query` `reload` `check` `replay` `level`",
     "homeassistant": "Containers as devices of Home Assistant; see [Home Assistant](homeassistant.md).",
-    "homeassistant.discovery": "Whether containers and this Towline announce themselves there; it needs a broker",
+    "homeassistant.discovery": "`true`: containers and this Towline announce themselves there, over a broker; `false`: what was announced before is taken back",
     "homeassistant.prefix": "The discovery prefix that is set in Home Assistant",
     "homeassistant.broker": "The broker that Home Assistant listens to; empty is the first one",
     "homeassistant.language": "In which language entities are named: `en` or `de`",

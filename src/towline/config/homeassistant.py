@@ -23,11 +23,13 @@ _PREFIX: Final = re.compile(r"[^+#/\x00-\x1f\x7f\s]+(?:/[^+#/\x00-\x1f\x7f\s]+)*
 class HomeAssistant:
     """Discovery over one broker. An empty `broker` is the first one of the file.
 
+    Where `discovery` is off, what was announced before is taken back; None does neither.
+
     `events`: of which records the `log` event tells, at most `event_rate` a minute of each
     container. `allow`: containers that may be started and stopped, where `controls` are on.
     """
 
-    discovery: bool
+    discovery: bool | None
     prefix: str
     broker: str
     language: str
@@ -55,7 +57,7 @@ def _broker(value: Any) -> str:
 HOMEASSISTANT: Final = Into(
     Mapping(
         {
-            vol.Optional("discovery", default=False): boolean,
+            vol.Optional("discovery"): boolean,
             vol.Optional("prefix", default="homeassistant"): _prefix,
             vol.Optional("broker", default=""): _broker,
             vol.Optional("language", default="en"): one_of(*LANGUAGES),
@@ -67,5 +69,5 @@ HOMEASSISTANT: Final = Into(
             vol.Optional("allow", default=[{"name": "*"}]): Listing(match),
         }
     ),
-    HomeAssistant,
+    lambda **keys: HomeAssistant(**{"discovery": None, **keys}),
 )

@@ -34,12 +34,13 @@ class Memory:
         self._file = file
         self._devices: dict[str, Announced] = {}
         self._written = ""
-        if file is not None and file.exists():
-            self._load(file)
 
-    def _load(self, file: Path) -> None:
+    def load(self) -> None:
+        """What was announced before; a file that is damaged is begun anew. Blocking."""
+        if self._file is None or not self._file.exists():
+            return
         try:
-            found = json.loads(file.read_text("utf-8"))
+            found = json.loads(self._file.read_text("utf-8"))
             self._devices = {topic: Announced(**about) for topic, about in found.items()}
         except (OSError, ValueError, TypeError, AttributeError) as exc:
             _log.warning("announced devices are not remembered", extra={"reason": str(exc)})

@@ -70,6 +70,12 @@ class Place:
         """Where the attributes of one of its entities stand, retained."""
         return f"{self.base}/{key}"
 
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """Everything that stands retained of it, besides its discovery."""
+        keys = ("last_error", "problem")
+        return self.state, self.availability, *(self.attributes(key) for key in keys)
+
     def unique_id(self, key: str) -> str:
         """The id of one of its entities, for ever."""
         return f"{self.identifier}_{key}"

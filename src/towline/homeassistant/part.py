@@ -100,6 +100,8 @@ class HomeAssistantPart:
 
     async def run(self) -> None:
         """Until cancelled."""
+        # only now: a predecessor has written it to its end
+        await asyncio.to_thread(self._memory.load)
         self.health.up()
         prefix, node = self._config.prefix, self._home.node
         listeners = {
@@ -197,7 +199,7 @@ class HomeAssistantPart:
         place = self._places.pop(name, None) or Place(
             self._config.prefix, self._towline.device.id, name
         )
-        for left in (place.state, place.availability, place.attributes("last_error")):
+        for left in place.kept:
             self._connection.keep(left, b"")
             self._kept.pop(left, None)
         self._listening.forget(name)

@@ -11,7 +11,7 @@ from typing import Any, Final
 from towline.alerts.opening import Watched
 from towline.config.settings import Api, Device, Entry, Secret, Upkeep
 from towline.runtime.diff import Spec
-from towline.runtime.specs import Located
+from towline.runtime.specs import Located, Over
 
 MASK: Final = "***"
 LONGEST: Final = 200
@@ -101,6 +101,8 @@ def _values(config: Any, room: str) -> Iterator[tuple[str, Any]]:
     if isinstance(config, Located):
         yield "device.id", config.device.id
         yield from _values(config.own, room)
+        if isinstance(config, Over):
+            yield "broker", config.broker
     elif isinstance(config, Watched):
         yield "device.id", config.device.id
         yield from _flat(config.own, "")

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from towline.alerts.opening import watched
 from towline.broker.server import claims as broker_claims
 from towline.config.brokers import Broker
+from towline.config.homeassistant import HomeAssistant
 from towline.config.kinds import Kinds
+from towline.config.requests import Requests
 from towline.config.settings import Device, Entry, Settings
 from towline.config.state import State
 from towline.config.subscriptions import Subscription
@@ -21,7 +23,14 @@ class Located:
     """Settings of a component whose records or topics name the device."""
 
     device: Device
-    own: Entry | Broker | State | Subscription
+    own: Entry | Broker | State | Subscription | HomeAssistant | Requests
+
+
+@dataclass(frozen=True, slots=True)
+class Over(Located):
+    """Settings of a component that speaks over one broker: the one named, else the first."""
+
+    broker: str
 
 
 def specs(settings: Settings, sources: Kinds, backends: Kinds) -> Specs:
@@ -72,7 +81,7 @@ def specs(settings: Settings, sources: Kinds, backends: Kinds) -> Specs:
         )
     if settings.requests.enabled:
         found.append(_requests(settings))
-    if settings.homeassistant.discovery:
+    if settings.homeassistant.discovery is not None and settings.brokers:
         found.append(_homeassistant(settings))
     if brokers and (settings.state.publish or settings.state.metrics):
         found.append(Spec(key="state", config=Located(settings.device, settings.state)))
@@ -97,19 +106,22 @@ def _requests(settings: Settings) -> Spec:
     broker = own.broker or next(iter(settings.brokers))
     return Spec(
         key="requests",
-        config=(settings.device, own, broker),
+        config=Over(settings.device, own, broker),
         tier=SECOND,
         needs=frozenset({f"brokers.{broker}"}),
     )
 
 
 def _homeassistant(settings: Settings) -> Spec:
-    """Home Assistant hears of everything over one broker: the one named, else the first."""
+    """Home Assistant hears of everything over one broker: the one named, else the first.
+
+    Where discovery is off, what was announced before is taken back.
+    """
     own = settings.homeassistant
     broker = own.broker or next(iter(settings.brokers))
     return Spec(
         key="homeassistant",
-        config=(settings.device, own, broker),
+        config=Over(settings.device, own, broker),
         tier=SECOND,
         needs=frozenset({f"brokers.{broker}"}),
     )

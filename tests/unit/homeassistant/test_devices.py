@@ -33,7 +33,9 @@ def held() -> Held:
 
 
 def devices(held: Held, file: Path | None = None) -> Devices:
-    return Devices(Memory(file), held)
+    memory = Memory(file)
+    memory.load()
+    return Devices(memory, held)
 
 
 def want(found: Devices, message: object = MESSAGE, now: float = 0.0) -> bool:

@@ -186,3 +186,22 @@ def test_trying_a_text_leaves_what_the_watcher_compares_with(tmp_path: Path) -> 
     with pytest.raises(ConfigError):
         found.tried(BASE.replace("hunter2", "!secret x").encode())
     assert dict(found.files.seen) == seen
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "told"),
+    [
+        ("homeassistant: {discovery: true, language: X}", "homeassistant", ("en", "de")),
+        ("requests: {enabled: true, broker: X}", "requests", None),
+    ],
+)
+def test_what_speaks_over_a_broker_is_planned_like_the_rest(
+    section: str, key: str, told: tuple[str, str] | None
+) -> None:
+    before, after = told or ("home", "home")
+    old, new = (f"{BASE}\n{section.replace('X', word)}\n" for word in (before, after))
+    assert key in plan(BASE, old)["added"]
+    found = changed(old, new)
+    assert (key in found) == bool(told)
+    if told:
+        assert found[key]["settings"][0]["after"] == after
