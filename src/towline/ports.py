@@ -77,6 +77,14 @@ class Backend(AbstractAsyncContextManager[Any], Protocol):
 
 
 @runtime_checkable
+class Unheard(Protocol):
+    """A source that knows a container only once it speaks."""
+
+    def unheard(self, container: str) -> dict[str, Any] | None:
+        """The row of a container that has said nothing yet; None where it would not be read."""
+
+
+@runtime_checkable
 class Queryable(Protocol):
     """A backend that can be asked for what it holds."""
 

@@ -81,7 +81,8 @@ def test_programs_translations_and_labels_are_in_the_image(image: Engine) -> Non
 
 def test_an_app_that_has_just_been_installed_shows_containers_in_home_assistant(site: Site) -> None:
     name = f"core_{secrets.token_hex(3)}"
-    site.supervisor.apps = [app(name, version="1.2.3")]
+    quiet = f"core_{secrets.token_hex(3)}"
+    site.supervisor.apps = [app(name, version="1.2.3"), app(quiet, "stopped")]
     with site.listen("homeassistant/#") as heard:
         site.start()
         site.up()
@@ -91,6 +92,7 @@ def test_an_app_that_has_just_been_installed_shows_containers_in_home_assistant(
         assert devices(heard)["towline"]["dev"]["sw"] == __version__
         assert found["dev"]["sw"] == "1.2.3"
         assert "binary_sensor_running" in found["cmps"]
+        until(lambda: f"c_{quiet}" in devices(heard), 60, "a device of an app that says nothing")
         site.supervisor.apps = [app(name, "error")]
         incidents = f"towline/home/containers/{name}/incident"
         with site.listen(incidents) as told:
@@ -189,6 +191,7 @@ def test_it_stops_in_time_while_supervisor_does_not_answer(site: Site) -> None:
 def test_all_that_runs_in_the_app_may_be_run_by_its_profile(site: Site) -> None:
     site.start()
     site.up()
+    until(lambda: status(site).get("sources.journal", {}).get("state") == "up", 60)
     running = site.inside("sh", "-c", "for p in /proc/[0-9]*; do readlink -f $p/exe; done").split()
     sometimes = [site.inside("readlink", "-f", f"/usr/bin/{name}") for name in ("git", "ssh", "sh")]
     assert any("journalctl" in program for program in running)

@@ -6,11 +6,11 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Self
 
 from towline.homeassistant.supervisor import App, Ourselves, Supervisor
-from towline.ports import Emit
+from towline.ports import Emit, Unheard
 from towline.record import Line, Origin, OriginType, time_text
 from towline.status import Health
 from towline.trouble import Trouble
@@ -21,6 +21,8 @@ EVERY: Final = 30.0
 """Seconds between two questions; Supervisor answers from memory."""
 
 SOURCE: Final = "supervisor"
+PREFIX: Final = "app_"
+"""Of the names of apps' containers, since Supervisor 2026.07."""
 
 PATIENCE: Final = 60.0
 """Seconds within which Supervisor is expected to have answered once."""
@@ -116,7 +118,7 @@ class AppsPart:
             name=app.slug,
             device=self._device,
             service=app.slug,
-            container=f"app_{app.slug}",
+            container=f"{PREFIX}{app.slug}",
             source=SOURCE,
         )
         found = {"event": event} | ({"failed": True} if event == "die" else {})
@@ -124,17 +126,24 @@ class AppsPart:
         line.fields, line.system = json.dumps(found), True
         self._emit(origin, [line])
 
-    def completed(self, rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    def completed(
+        self, rows: Sequence[dict[str, Any]], sources: Sequence[Unheard]
+    ) -> list[dict[str, Any]]:
         """Rows of containers with what Supervisor knows of them; an engine knows better.
 
-        Until Supervisor has told of apps at all, those that nobody else knows are left out: a
-        device that had a state and has none for a moment would lose its entities.
+        Apps that have said nothing yet get a row, too, where a source would read them. Until
+        Supervisor has told of apps at all, those that nobody else knows are left out: a device
+        that had a state and has none for a moment would lose its entities.
         """
         apps = self._apps
         if apps is None:
             young = self._clock() - self._since < PATIENCE
             return [row for row in rows if not (young and row.get("state") is None)]
-        return [_with(row, apps.get(str(row.get("origin")))) for row in rows]
+        own = self._ourselves.slug if self._ourselves else ""
+        silent = apps.keys() - {str(row.get("origin")) for row in rows} - {own}
+        names = [f"{PREFIX}{slug}" for slug in apps if slug in silent]
+        more = [row for name in names for source in sources if (row := source.unheard(name))]
+        return [_with(row, apps.get(str(row.get("origin")))) for row in (*rows, *more)]
 
 
 def _happened(before: str, now: str) -> tuple[str, str, str] | None:

@@ -76,7 +76,7 @@ class Describer:
                 made.add("button", what, cmd_t=place.command, pl_prs=what, **more)
         device = {
             "ids": [place.identifier],
-            "name": facts["name"],
+            "name": facts.get("title") or facts["name"],
             "mdl": facts.get("image") or "container",
             "via_device": self.host.identifier,
         }

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from towline.alerts.alert import Alert
 from towline.config.settings import Settings
 from towline.delivery.delivery import Delivery
 from towline.errors import NotFound
-from towline.ports import Component, Queryable
+from towline.ports import Component, Queryable, Unheard
 from towline.record import record_id
 from towline.runtime.intake import SourcePart
 from towline.runtime.reconcile import Reconciler
@@ -20,8 +20,10 @@ from towline.status import Reports
 class Completes(Protocol):
     """A component that knows more of containers than their sources do."""
 
-    def completed(self, rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The rows with that."""
+    def completed(
+        self, rows: Sequence[dict[str, Any]], sources: Sequence[Unheard]
+    ) -> list[dict[str, Any]]:
+        """The rows with that, and those of containers that sources have not heard of yet."""
 
 
 class Overview:
@@ -47,7 +49,9 @@ class Overview:
         """Containers that sources know."""
         rows = [row for source in self._docker() for row in source.containers()]
         more = self._reconciler.component("supervisor")
-        return more.completed(rows) if isinstance(more, Completes) else rows
+        if not isinstance(more, Completes):
+            return rows
+        return more.completed(rows, [each for each in self._docker() if isinstance(each, Unheard)])
 
     def sources(self, settings: Settings) -> list[dict[str, Any]]:
         """Sources and how they are."""

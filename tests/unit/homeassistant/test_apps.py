@@ -73,14 +73,24 @@ class Rig:
 
 
 def row(name: str, **more: Any) -> dict[str, Any]:
-    return {"id": "1", "name": f"app_{name}", "origin": name, "source": "journal", **more}
+    return {"id": "1", "name": f"app_{name}", "origin": name, "source": "journal"} | more
 
 
-async def completed(told: Told, *rows: dict[str, Any]) -> list[dict[str, Any]]:
+class Journal:
+    """A source that reads every app but one."""
+
+    def unheard(self, container: str) -> dict[str, Any] | None:
+        name = container.removeprefix("app_")
+        return None if name == "core_secret" else row(name, id="")
+
+
+async def completed(
+    told: Told, *rows: dict[str, Any], sources: tuple[Journal, ...] = ()
+) -> list[dict[str, Any]]:
     rig = Rig(told)
     task = await rig.look()
     task.cancel()
-    return rig.part.completed(rows)
+    return rig.part.completed(rows, sources)
 
 
 async def test_a_container_of_the_journal_gets_state_and_version_of_its_app() -> None:
@@ -124,14 +134,14 @@ async def test_until_supervisor_has_told_nobody_speaks_of_apps_without_a_state()
     rig = Rig(told)
     rows = [row("core_ssh"), row("web", state="running")]
     task = await rig.look()
-    assert [each["origin"] for each in rig.part.completed(rows)] == ["web"]
+    assert [each["origin"] for each in rig.part.completed(rows, ())] == ["web"]
     assert str(rig.part.health.state) == State.DEGRADED
     rig.now = PATIENCE
-    assert rig.part.completed(rows) == rows
+    assert rig.part.completed(rows, ()) == rows
     told.away = ""
     await rig.look(task)
     assert rig.part.health.state == State.UP
-    assert rig.part.completed(rows)[0]["state"] == "running"
+    assert rig.part.completed(rows, ())[0]["state"] == "running"
     task.cancel()
 
 
@@ -140,7 +150,7 @@ async def test_while_supervisor_is_away_the_last_that_it_told_holds() -> None:
     task = await rig.look()
     rig.told.away = "away"
     await rig.look(task)
-    assert rig.part.completed([row("core_ssh")])[0]["state"] == "running"
+    assert rig.part.completed([row("core_ssh")], ())[0]["state"] == "running"
     assert rig.part.health.reason == "away"
     assert set(rig.slept) == {EVERY}
     task.cancel()
@@ -208,3 +218,13 @@ async def test_an_app_that_failed_is_an_incident() -> None:
     )
     assert line.system
     assert _failed(json.loads(line.fields))
+
+
+async def test_an_app_that_has_said_nothing_is_told_of_where_a_source_would_read_it() -> None:
+    slugs = ("core_ssh", "core_quiet", "core_secret", "x")
+    told = Told(*(replace(SSH, slug=slug, state="stopped") for slug in slugs))
+    found = await completed(told, row("core_ssh"), sources=(Journal(),))
+    assert [(each["origin"], each["state"]) for each in found] == [
+        ("core_ssh", "exited"),
+        ("core_quiet", "exited"),
+    ]

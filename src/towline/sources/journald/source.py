@@ -19,7 +19,7 @@ from towline.ports import Emit
 from towline.record import Line, Origin, OriginType, time_text
 from towline.sources.journald.bookmark import Bookmark
 from towline.sources.journald.choice import Choice, JournaldConfig, journal_matches
-from towline.sources.journald.entries import dropped, line_of, origin_of, whose
+from towline.sources.journald.entries import dropped, line_of, origin_of, stable_name, whose
 from towline.sources.journald.export import Entry
 from towline.sources.journald.parts import MAX_LINE, PATIENCE, Parts
 from towline.sources.journald.reader import Reader, arguments, first, reading
@@ -200,6 +200,20 @@ class JournaldSource:
     def containers(self) -> list[dict[str, Any]]:
         """Containers that said something since the start, for the API; their state is not known."""
         return [_as_json(origin, self.name) for origin in self._containers.values()]
+
+    def unheard(self, container: str) -> dict[str, Any] | None:
+        """The row of a container that has said nothing yet; None where it would not be read."""
+        name = stable_name(container)
+        origin = Origin(
+            type=OriginType.CONTAINER,
+            name=name,
+            device=self._device,
+            service=name,
+            container_id="",
+            container=container,
+            source=self.name,
+        )
+        return _as_json(origin, self.name) if self._choice(origin) else None
 
     def _gap(self, seq: int, reason: str, *, lost: int = 0) -> Line:
         """A line that says that lines were lost before Towline saw them; 0: at least one."""
