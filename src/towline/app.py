@@ -25,6 +25,7 @@ from towline.runtime.changing import Changing
 from towline.runtime.configuration import Configuration, Options
 from towline.runtime.diff import Spec, Specs
 from towline.runtime.intake import Intake
+from towline.runtime.operations import Operations
 from towline.runtime.overview import Overview
 from towline.runtime.planning import check, routing
 from towline.runtime.reconcile import Reconciler
@@ -106,6 +107,7 @@ class Towline:
             async with asyncio.TaskGroup() as tasks:
                 self._reconciler = Reconciler(tasks, partial(build, self._ground()))
                 self._overview = Overview(self._reconciler)
+                self.operations = Operations(self, lambda: self._settings)
                 self.brokers = Brokers(
                     self,
                     lambda: self._settings,

@@ -100,6 +100,16 @@ class Ingest(Protocol):
         """Until everything taken so far is on disk."""
 
 
+class Operations(Protocol):
+    """What containers can be made to do, as far as the configuration in force allows it."""
+
+    def controllable(self) -> Callable[[dict[str, Any]], bool]:
+        """Tells of a container's row whether it may be controlled."""
+
+    async def control_one(self, container_id: str, what: str, actor: str) -> None:
+        """`start`, `stop` or `restart` a container; `Rejected` where that is not allowed."""
+
+
 class Towline(Protocol):
     """The program behind the API.
 
@@ -122,6 +132,10 @@ class Towline(Protocol):
     @property
     def audit(self) -> Audit:
         """Who changed what."""
+
+    @property
+    def operations(self) -> Operations:
+        """What people may have done to containers."""
 
     @property
     def version(self) -> str:

@@ -18,6 +18,7 @@ from towline.api import (
     backends,
     brokers,
     configuration,
+    containers,
     device,
     groups,
     logs,
@@ -133,7 +134,17 @@ def _table() -> tuple[Endpoint, ...]:
         ),
         on("POST", attached, attach.attach, "operate", body=("serviceId", "serviceName")),
         on("DELETE", attached, attach.detach, "operate"),
-        on("GET", f"{api}/containers", status.containers, "read"),
+        on("GET", f"{api}/containers", containers.containers, "read"),
+        *(
+            on(
+                "POST",
+                f"{api}/containers/{{id}}/{what}",
+                containers.control(what),
+                "operate",
+                about=f"{what.capitalize()} a container, where homeassistant.controls is true",
+            )
+            for what in containers.CONTROLS
+        ),
         on("GET", f"{api}/services", groups.services, "read"),
         on("GET", f"{api}/stacks", groups.stacks, "read"),
         on("GET", f"{api}/hosts", groups.hosts, "read"),

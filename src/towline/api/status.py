@@ -84,12 +84,6 @@ async def ready(desk: Desk, request: Request) -> Response:
     return answers.json({"ready": False, "waiting": waiting}, 503)
 
 
-async def containers(desk: Desk, request: Request) -> Response:
-    """Containers that are known, their state, and whether their log is read."""
-    found = desk.towline.containers()
-    return answers.json({"count": len(found), "containers": found})
-
-
 async def alerts(desk: Desk, request: Request) -> Response:
     """Alerts: state, for whom they fire, when they fired last, what became of their actions."""
     found = desk.towline.alerts()

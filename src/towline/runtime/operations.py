@@ -22,6 +22,9 @@ MOST_CONTAINERS: Final = 50
 """Containers that one command may mean."""
 
 
+_SHORT: Final = 12  # as Docker shows a container's id
+
+
 class Program(Protocol):
     """The running Towline."""
 
@@ -78,6 +81,22 @@ class Operations:
             except SourceError as exc:
                 raise Retryable(str(exc)) from exc
 
+    def controllable(self) -> Callable[[dict[str, Any]], bool]:
+        """Tells of a container's row whether it may be controlled, as things are in force now."""
+        own = self._settings().homeassistant
+        return Chosen(own, self._towline.store.labels).may_control if own.controls else _never
+
+    async def control_one(self, container_id: str, what: str, actor: str) -> None:
+        """The same for one container by id or name; `NotFound`, `SourceError`, `Rejected`."""
+        row = next((row for row in self._towline.containers() if _is(row, container_id)), None)
+        if row is None:
+            raise NotFound(f"no container {container_id!r}")
+        if not self._settings().homeassistant.controls:
+            raise Rejected("containers may not be controlled: homeassistant.controls is false")
+        if not self.controllable()(row):
+            raise Rejected(f"homeassistant.allow does not fit {row['name']}")
+        await self._towline.control(str(row["id"]), what, actor)
+
     async def reload(self, actor: str) -> None:
         """Read the configuration again; one at fault changes nothing."""
         try:
@@ -106,6 +125,15 @@ class Operations:
         logging.getLogger("towline").setLevel(level.upper())
         self._towline.audit.put(actor, "level", level)
         self._towline.note(f"log level {level}, by {actor}")
+
+
+def _never(row: dict[str, Any]) -> bool:
+    return False
+
+
+def _is(row: dict[str, Any], name: str) -> bool:
+    full = str(row["id"])
+    return name in (full, row["name"]) or (len(name) >= _SHORT and full.startswith(name))
 
 
 def _origin(row: dict[str, Any]) -> Origin:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -120,6 +120,22 @@ class BrokersOfTheWorld:
             raise NotFound(f"no broker {name!r}")
 
 
+class OperationsOfTheWorld:
+    """`web` may be controlled; what was asked of it."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, str]] = []
+        self.error: Exception | None = None
+
+    def controllable(self) -> Callable[[dict[str, Any]], bool]:
+        return lambda row: row["serviceName"] == "web"
+
+    async def control_one(self, container_id: str, what: str, actor: str) -> None:
+        if self.error:
+            raise self.error
+        self.asked.append((container_id, what, actor))
+
+
 class World:
     """What the API sees of Towline."""
 
@@ -129,6 +145,7 @@ class World:
         self.version = "1.2.3"
         self.brokers = BrokersOfTheWorld(store)
         self.audit = Trail(None)
+        self.operations = OperationsOfTheWorld()
         self.is_ready = True
         self.reload_error: ConfigError | None = None
         self.text = "version: 1\nbrokers: {home: {password: !secret mqtt}}\n"
