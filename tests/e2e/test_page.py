@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from tests.e2e.chromium import Browser, executable
-from tests.unit.api.world import DB, World, token
+from tests.unit.api.world import DB, WEB, World, token
 from tests.unit.api.world import world as open_world
 from towline.api.server import ApiServer
 from towline.config.settings import Api, Token
@@ -22,6 +23,10 @@ pytestmark = [
     pytest.mark.skipif(executable() is None, reason="chromium is not installed"),
 ]
 FAULTS = ((3, "first"), (9, "second"))
+FRONTEND = """<!doctype html>
+<html style="--primary-background-color: #111; --primary-color: rgb(9, 8, 7)">
+<iframe src="PREFIX/"></iframe></html>"""
+"""As Home Assistant's: colours as properties of the root, the app in a frame."""
 MESSAGES = "[...document.querySelectorAll('.row .message')].map(e => e.textContent)"
 
 
@@ -48,6 +53,12 @@ class Scene:
             field.dispatchEvent(new Event('change', {{bubbles: true}}));
         }})(document.getElementById({json.dumps(field)}))"""
         await self.browser.evaluate(script)
+
+    async def press(self, selector: str) -> None:
+        """Click what a selector finds, once it is there."""
+        found = f"document.querySelector({json.dumps(selector)})"
+        await self.browser.until(f"{found} !== null")
+        await self.browser.evaluate(f"{found}.click()")
 
     async def click(self, element: str) -> None:
         await self.browser.evaluate(f"document.getElementById({json.dumps(element)}).click()")
@@ -230,6 +241,141 @@ async def test_status_shows_why_a_commit_is_not_applied(scene: Scene) -> None:
     assert "a.yaml:3: first" not in text  # the reason has it
 
 
+async def test_a_container_is_restarted_when_the_button_is_pressed_twice(scene: Scene) -> None:
+    await scene.open()
+    await scene.click("open-status")
+    await scene.browser.until("document.querySelectorAll('.container').length === 2")
+    web, restart = ".container:nth-child(2)", "[data-key$=restart]"
+    await scene.browser.evaluate(f"document.querySelector('{web} summary').click()")
+    await scene.press(f"{web} {restart}")
+    await scene.browser.until(f"document.querySelector('{restart}').textContent.endsWith('sure?')")
+    assert scene.world.operations.asked == []
+    await scene.press(f"{web} {restart}")
+    await scene.browser.until(
+        "document.querySelector('.container .past')?.textContent === 'restart: done'"
+    )
+    assert scene.world.operations.asked == [(WEB.container_id, "restart", "127.0.0.1")]
+
+
+async def test_a_container_that_may_not_be_controlled_has_no_such_buttons(scene: Scene) -> None:
+    await scene.open()
+    await scene.click("open-status")
+    await scene.press(".container:nth-child(1) summary")
+    buttons = await scene.browser.until(
+        "[...document.querySelectorAll('.container .acts button')].map(b => b.textContent)"
+        ".join() || null"
+    )
+    assert buttons == "Show its lines"
+    scene.world.say("web one")
+    scene.world.say("db one", origin=DB)
+    await scene.press(".container:nth-child(1) .acts button")
+    await scene.shows("db one")
+
+
+async def test_a_broker_is_tried_and_every_step_is_told(scene: Scene) -> None:
+    scene.world.more_status = {"brokers.home": scene.world.status()["sources.docker"]}
+    await scene.open()
+    await scene.click("open-status")
+    await scene.press("[data-key='brokers.home.test']")
+    await scene.browser.until(
+        "document.getElementById('status-body').innerText.includes('a:1: tcp: connection refused')"
+    )
+    await scene.press("[data-key='brokers.home.reconnect']")
+    await scene.browser.until(
+        "document.getElementById('status-body').innerText.includes('It connects anew')"
+    )
+    asked = [each[:2] for each in scene.world.brokers.asked]
+    assert asked == [("test", "home"), ("reconnect", "home")]
+
+
+async def test_what_cannot_be_done_is_said_at_its_button(scene: Scene) -> None:
+    await scene.open()
+    await scene.click("open-status")
+    await scene.press("[data-key='backends.mqtt.pause']")
+    await scene.browser.until(
+        "document.getElementById('status-body').innerText.includes('backends.mqtt: unknown')"
+    )
+
+
+async def test_a_moment_of_the_past_is_shown_and_leads_back_to_now(scene: Scene) -> None:
+    now = round(time.time() * 1000)
+    texts = [f"line {i}" for i in range(900)]
+    scene.world.clock = now - 1_000_000
+    scene.world.say(*texts)
+    await scene.open()
+    await scene.click("open-history")
+    told = "document.getElementById('chart-told').textContent"
+    await scene.browser.until(f"{told} === '900 lines'")
+    await scene.browser.evaluate(
+        """(chart => {
+        const key = (name) => chart.dispatchEvent(new KeyboardEvent("keydown", {key: name}));
+        const bars = chart.querySelectorAll("rect:not(.mark)");
+        const back = 120 - Math.floor(Number(bars[0].getAttribute("x")));
+        for (let i = 0; i < back; i++) key("ArrowLeft");
+        key("Enter");
+    })(document.getElementById("chart"))"""
+    )
+    await scene.browser.until(f"({MESSAGES})[0] === 'line 0'")
+    scene.world.say("now")
+    bottom = "(l => l.scrollTop = l.scrollHeight)(document.getElementById('lines'))"
+    await scene.browser.until(f"({bottom}, ({MESSAGES}).at(-1) === 'now')")
+    assert await scene.browser.evaluate(MESSAGES) == [*texts, "now"]
+    scene.world.say("and then")
+    await scene.browser.until(f"({bottom}, ({MESSAGES}).at(-1) === 'and then')")
+
+
+async def test_the_lines_around_a_found_one(scene: Scene) -> None:
+    scene.world.say(*(f"line {i}" for i in range(500)))
+    scene.world.say("other", origin=DB)
+    await scene.open()
+    await scene.set("text", "line 250")
+    await scene.shows("line 250")
+    await scene.press(".row")
+    await scene.press(".row .details button")
+    await scene.browser.until(f"({MESSAGES}).length === 301")
+    assert await scene.browser.evaluate("document.getElementById('text').value") == ""
+    assert (
+        await scene.browser.evaluate("document.querySelector('.row.open .message').textContent")
+        == "line 250"
+    )
+
+
+async def test_a_long_record_is_shown_whole_when_it_is_opened(scene: Scene) -> None:
+    scene.world.say("\n".join(f"at frame {i}" for i in range(100)))
+    await scene.open()
+    height = "document.querySelector('.row .message')?.getBoundingClientRect().height"
+    folded = await scene.browser.until(height)
+    await scene.press(".row")
+    await scene.browser.until(f"{height} > {folded} * 5")
+
+
+async def test_colours_of_home_assistant_are_taken_where_it_frames_the_page(scene: Scene) -> None:
+    """The frame is of the same origin, as ingress is; it changes its colours at any time."""
+    async with _prefixed("/ingress", scene.server.address[1]) as port:
+        await scene.browser.goto(f"http://127.0.0.1:{port}/frontend")
+        inner = "document.querySelector('iframe')?.contentDocument"
+        await scene.browser.until(f"{inner}?.getElementById('dark')?.media === 'all'")
+        colour = f"{inner}.documentElement.style.getPropertyValue('--primary-color')"
+        assert await scene.browser.evaluate(colour) == "rgb(9, 8, 7)"
+        await scene.browser.evaluate(
+            "document.documentElement.style.setProperty('--primary-background-color', 'white')"
+        )
+        await scene.browser.until(f"{inner}.getElementById('dark').media === 'not all'")
+
+
+async def test_the_keyboard_reaches_every_line(scene: Scene) -> None:
+    scene.world.say("a", "b", "c")
+    await scene.open()
+    await scene.shows("a", "b", "c")
+    for key in ("Enter", "ArrowUp", "Enter"):
+        await scene.browser.evaluate(
+            "(document.activeElement.closest('.row') ?? document.getElementById('lines'))"
+            f".dispatchEvent(new KeyboardEvent('keydown', {{key: '{key}', bubbles: true}}))"
+        )
+    opened = "document.querySelector('.row.open .message')?.textContent"
+    assert await scene.browser.evaluate(opened) == "b"
+
+
 async def test_a_narrower_page_goes_on_following(scene: Scene) -> None:
     scene.world.say(*(f"{i} {'word ' * 40}" for i in range(300)))
     await scene.open()
@@ -280,7 +426,7 @@ async def test_below_another_path_everything_is_found(scene: Scene) -> None:
 
 @asynccontextmanager
 async def _prefixed(prefix: str, port: int) -> AsyncIterator[int]:
-    """A proxy that passes on requests below a path, and nothing else."""
+    """A proxy that passes on requests below a path; its own page, /frontend, frames them."""
 
     async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, cut: bytes) -> None:
         with suppress(ConnectionError):
@@ -289,7 +435,13 @@ async def _prefixed(prefix: str, port: int) -> AsyncIterator[int]:
         writer.close()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not (begin := await reader.read(1 << 16)).startswith(b"GET " + prefix.encode()):
+            page = FRONTEND.replace("PREFIX", prefix).encode()
+            writer.write(b"HTTP/1.0 200 OK\r\nContent-Type: text/html\r\n\r\n" + page)
+            writer.close()
+            return
         inner, outer = await asyncio.open_connection("127.0.0.1", port)
+        outer.write(begin.replace(b" " + prefix.encode() + b"/", b" /"))
         await asyncio.gather(pipe(reader, outer, prefix.encode()), pipe(inner, writer, b""))
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:

@@ -26,8 +26,8 @@ FIRST_WAIT: Final = 0.5
 LONGEST_WAIT: Final = 30.0
 _LARGEST: Final = 64 << 20  # a frame holds at least one record, however long that is
 _BRIEF: Final = 5.0
-_STAYS: Final = frozenset({1001, 1006, 1011, 1012, 1013, 1014})
-"""Close codes after which coming back helps."""
+_STAYS: Final = frozenset({1000, 1001, 1006, 1011, 1012, 1013, 1014})
+"""Close codes after which coming back helps; 1000 is what proxies make of any of them."""
 
 
 @dataclass(frozen=True, slots=True)

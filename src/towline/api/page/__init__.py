@@ -10,14 +10,25 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+MODULES: Final = (
+    "page.js",
+    "api.js",
+    "stream.js",
+    "rows.js",
+    "ansi.js",
+    "parts.js",
+    "status.js",
+    "containers.js",
+    "history.js",
+    "theme.js",
+)
+"""The page's code; `stream.js` stands alone, for other pages to import."""
+
 FILES: Final = {
     "index.html": "text/html; charset=utf-8",
     "style.css": "text/css; charset=utf-8",
-    "page.js": "text/javascript; charset=utf-8",
-    "stream.js": "text/javascript; charset=utf-8",
-    "rows.js": "text/javascript; charset=utf-8",
-    "ansi.js": "text/javascript; charset=utf-8",
-    "status.js": "text/javascript; charset=utf-8",
+    "dark.css": "text/css; charset=utf-8",
+    **dict.fromkeys(MODULES, "text/javascript; charset=utf-8"),
     "icon.svg": "image/svg+xml",
 }
 """Every file of the page and its type."""

@@ -1,19 +1,23 @@
 // The page: filters, the list of lines, the live stream that feeds it, the status panel.
 
-import { MOST, Rows, element, nameOf } from "./rows.js";
-import { draw } from "./status.js";
-import { Stream, ask, keepToken } from "./stream.js";
+import { address, ask, heldToken, keepToken } from "./api.js";
+import { History } from "./history.js";
+import { element, number } from "./parts.js";
+import { MOST, Rows, nameOf } from "./rows.js";
+import { draw, folds } from "./status.js";
+import { Stream } from "./stream.js";
+import "./theme.js";
 
 const PAGE = 300;
 const $ = (id) => document.getElementById(id);
 const STATES = {
   connecting: "Connecting", live: "Live", paused: "Paused", away: "Connection lost, trying again",
-  refused: "Refused", token: "Token needed",
+  refused: "Refused", token: "Token needed", ended: "Ended",
 };
 const OTHERS = [["type:system,manager", "Towline and engine"], ["type:host", "Host journal"]];
 
 let stream = null;
-let loading = false; // older lines are on their way
+let loading = false; // older or newer lines are on their way
 let beginning = false; // there are no older lines
 let early = null; // live lines that came before the first page
 let held = []; // live lines that wait while the reader looks elsewhere
@@ -30,6 +34,16 @@ const rows = new Rows($("lines"), $("rows"), {
     show();
   },
   top: older,
+  bottom: newer,
+  around: (record) => {
+    choose(record.source.type === "container" ? nameOf(record) : "");
+    $("level").value = $("text").value = "";
+    start({ id: record.id });
+  },
+});
+
+const history = new History($("history"), {
+  filters, text: () => needle(), jump: (time) => start({ time }),
 });
 
 const paused = () => $("pause").getAttribute("aria-pressed") === "true";
@@ -52,44 +66,75 @@ function wanted(record) {
 }
 
 /** A search goes into the body: ingress refuses some texts in an address. */
-async function search(before) {
-  const body = { limit: PAGE, before };
+async function search(place) {
+  const body = { ...(place.around ? {} : { limit: PAGE }), ...place };
   for (const [name, value] of filters()) (body[name] ??= []).push(value);
   if (needle()) body.text = needle();
   return ask("logs/search", body);
 }
 
-/** Begin anew: the newest lines from the store, then what comes, without a hole between them. */
-function start() {
+/**
+ * Begin anew: the newest lines from the store, then what comes, without a hole between them.
+ * At a place of the past ({time} or {id}) what comes waits until the reader is back at the newest.
+ */
+function start(at) {
   stream?.close();
   [early, held, skipped, missed, beginning] = [[], [], false, 0, false];
   rows.needle = needle();
   rows.clear();
-  const mine = (stream = new Stream(filters(), {
-    hello: (frame, resumed) => resumed || first(mine, frame.store.next),
-    logs: (records) => take(records),
-    gap: (frame) => take([{ gap: gapText(frame) }]),
-    state: (name, why) => tell(name, why),
+  const mine = (stream = new Stream({
+    url: address("logs/stream"),
+    parameters: filters(),
+    token: heldToken(),
+    on: {
+      hello: (frame, resumed) => resumed || first(mine, frame.store.next, at),
+      logs: (records) => take(records),
+      gap: (frame) => take([{ missing: gapText(frame) }]),
+      state: tell,
+    },
   }));
+  history.draw();
 }
 
-async function first(mine, before) {
+async function first(mine, before, at) {
   early ??= [];
-  const page = await search(before).catch((error) => tell("refused", error.message));
-  if (mine !== stream || !page) return;
-  rows.prepend(page.logs.reverse());
-  beginning = page.next === null;
+  try {
+    if (at) await past(mine, at);
+    else {
+      const page = await search({ before });
+      if (mine !== stream) return;
+      rows.prepend(page.logs.reverse());
+      beginning = page.next === null;
+    }
+  } catch (error) {
+    if (mine === stream) tell("refused", error.message);
+    return;
+  }
+  if (mine !== stream) return;
   const waiting = early;
   early = null;
   take(waiting);
   edge();
+  show();
+}
+
+async function past(mine, { time, id }) {
+  const place = id ? { around: id, context: PAGE / 2 } : { since: time, order: "asc" };
+  const page = await search(place);
+  if (mine !== stream) return;
+  rows.follow(false);
+  rows.newestLost = true;
+  rows.append(page.logs);
+  if (id) rows.reveal(id);
+  else $("lines").scrollTop = 0;
+  if (!rows.count) newest(); // nothing was said since
 }
 
 function take(items) {
   if (early) return void early.push(...items);
   seen += items.length;
   for (const item of items) {
-    if (item.gap) held.push(item);
+    if (item.missing) held.push(item);
     else {
       learn(item);
       if (wanted(item)) held.push(item);
@@ -124,7 +169,7 @@ async function older() {
   edge();
   const mine = stream;
   try {
-    const page = await search(rows.oldest);
+    const page = await search({ before: rows.oldest });
     if (mine !== stream) return;
     rows.prepend(page.logs.reverse());
     beginning = page.next === null;
@@ -138,9 +183,32 @@ async function older() {
   }
 }
 
+/** What comes after the newest that stands here, until the lines that wait go on from there. */
+async function newer() {
+  if (loading || early || !rows.newestLost || !rows.newest) return;
+  loading = true;
+  const mine = stream;
+  try {
+    const page = await search({ after: rows.newest, order: "asc" });
+    if (mine !== stream) return;
+    rows.append(page.logs);
+    if (page.next !== null) return;
+    if (skipped) return start();
+    const newest = rows.newest;
+    held = held.filter((item) => item.missing || item.id > newest);
+    rows.newestLost = false;
+    rows.scrolled();
+  } catch (error) {
+    tell("refused", error.message);
+  } finally {
+    loading = false;
+    show();
+  }
+}
+
 function gapText(frame) {
   if (frame.missed === null) return "Some lines are missing here: the store is another one now";
-  const lines = frame.missed === 1 ? "1 line is" : `${frame.missed.toLocaleString()} lines are`;
+  const lines = frame.missed === 1 ? "1 line is" : `${number(frame.missed)} lines are`;
   const why = { slow: "this page was too slow", expired: "they are no longer kept" };
   return `${lines} missing here: ${why[frame.reason] ?? frame.reason}`;
 }
@@ -169,11 +237,11 @@ function show() {
   const shown = state === "live" && paused() ? "paused" : state;
   $("live").className = `live ${shown}`;
   $("live-word").textContent = reason && shown === "refused" ? reason : STATES[shown];
-  $("shown").textContent = rows.count ? `${rows.count.toLocaleString()} lines shown` : "";
+  $("shown").textContent = rows.count ? `${number(rows.count)} lines shown` : "";
   const waiting = held.length + missed;
   $("newest").hidden = !still || (!waiting && rows.following);
   $("newest").textContent = waiting
-    ? `↓ ${waiting.toLocaleString()} new ${waiting === 1 ? "line" : "lines"}` : "↓ Newest";
+    ? `↓ ${number(waiting)} new ${waiting === 1 ? "line" : "lines"}` : "↓ Newest";
   $("empty").hidden = rows.count > 0 || state === "connecting" || early !== null;
   $("empty").textContent = filters().length || needle()
     ? "No line matches these filters yet." : "No line yet. Lines appear here as containers write them.";
@@ -198,7 +266,7 @@ function choices() {
   const group = element("optgroup");
   group.label = "Other";
   group.append(...OTHERS.map(option));
-  const names = [...known].sort((a, b) => a.localeCompare(b));
+  const names = [...known].sort((a, b) => a.localeCompare(b, undefined, { numeric: true }));
   select.replaceChildren(
     option(["", "All containers"]), ...names.map((name) => option([`name:${name}`, name])), group,
   );
@@ -211,6 +279,13 @@ async function containers() {
   choices();
 }
 
+/** Show one container's lines only; all of them without a name. */
+function choose(name) {
+  if (name) known.add(name);
+  choices();
+  $("container").value = name ? `name:${name}` : "";
+}
+
 // --- status -----------------------------------------------------------------------------------
 
 let drawing = 0;
@@ -218,11 +293,19 @@ let drawing = 0;
 async function status() {
   clearTimeout(drawing);
   try {
-    await draw($("status-body"), (found) => {
-      const bad = Object.values(found.components).filter((c) => c.state === "degraded").length;
-      $("worst").className = `dot ${found.state}`;
-      $("status-word").textContent = bad ? `${bad} ${bad === 1 ? "problem" : "problems"}` : "Status";
-      $("device").textContent = found.device.name || found.device.id;
+    await draw($("status-body"), {
+      told: (found) => {
+        const bad = Object.values(found.components).filter((c) => c.state === "degraded").length;
+        $("worst").className = `dot ${found.state}`;
+        $("status-word").textContent = bad ? `${bad} ${bad === 1 ? "problem" : "problems"}` : "Status";
+        $("device").textContent = found.device.name || found.device.id;
+      },
+      choose: (name) => {
+        choose(name);
+        if (matchMedia("(max-width: 900px)").matches) openStatus(false);
+        start();
+      },
+      redraw: status,
     });
   } catch (error) {
     $("worst").className = "dot";
@@ -236,6 +319,12 @@ function openStatus(open) {
   $("open-status").setAttribute("aria-expanded", String(open));
   if (open) status();
   (open ? $("close-status") : $("open-status")).focus();
+}
+
+function openHistory(open) {
+  $("history").hidden = !open;
+  $("open-history").setAttribute("aria-expanded", String(open));
+  history.draw();
 }
 
 // --- what the reader does ---------------------------------------------------------------------
@@ -260,11 +349,13 @@ function newest() {
 
 $("pause").onclick = () => pause(!paused());
 $("newest").onclick = newest;
-$("container").onchange = $("level").onchange = start;
+$("container").onchange = $("level").onchange = () => start();
+$("open-history").onclick = () => openHistory($("history").hidden);
+folds($("status-body"), status);
 $("filters").onsubmit = (event) => event.preventDefault();
 $("text").oninput = () => {
   clearTimeout(typing);
-  typing = setTimeout(start, 250);
+  typing = setTimeout(() => start(), 250);
 };
 $("open-status").onclick = () => openStatus($("status").hidden);
 $("close-status").onclick = () => openStatus(false);
@@ -286,11 +377,12 @@ addEventListener("keydown", (event) => {
     $("text").focus();
   } else if (event.key === "p") pause(!paused());
   else if (event.key === "s") openStatus($("status").hidden);
+  else if (event.key === "h") openHistory($("history").hidden);
   else if (event.key === "End") newest();
 });
 
 setInterval(() => {
-  $("rate").textContent = state === "live" && seen ? `${seen.toLocaleString()} lines/s` : "";
+  $("rate").textContent = state === "live" && seen ? `${number(seen)} lines/s` : "";
   seen = 0;
 }, 1000);
 

@@ -1,21 +1,17 @@
 // The list of lines. At most MOST rows stand in the page; what leaves at one end can be loaded again.
 
 import { pieces } from "./ansi.js";
+import { element } from "./parts.js";
 
 export const MOST = 2000;
 const NEAR = 40;
+const LONG = 3000; // characters, and
+const MANY = 24; // lines, of which a row shows the beginning until it is opened
 
 const clock = new Intl.DateTimeFormat(undefined, {
   hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hourCycle: "h23",
 });
 const calendar = new Intl.DateTimeFormat(undefined, { dateStyle: "full" });
-
-export function element(name, classes, text) {
-  const found = document.createElement(name);
-  if (classes) found.className = classes;
-  if (text !== undefined) found.textContent = text;
-  return found;
-}
 
 export function nameOf(record) {
   return record.containerName || record.serviceName || record.source.name;
@@ -40,7 +36,10 @@ function marked(parent, text, needle) {
 }
 
 export class Rows {
-  /** `on` has follow(following) and top(): the reader left or reached the newest; nears the oldest. */
+  /**
+   * `on` has follow(following): the reader left or reached the newest; top() and bottom(): nears
+   * the oldest or the newest that stands here; around(record): wants the lines around one.
+   */
   constructor(scroller, list, on) {
     this.scroller = scroller;
     this.list = list;
@@ -52,10 +51,14 @@ export class Rows {
     list.addEventListener("click", (event) => this.toggle(event.target.closest(".row")));
     list.addEventListener("keydown", (event) => {
       const row = event.target.closest(".row");
-      if (row && event.target === row && (event.key === "Enter" || event.key === " ")) {
-        event.preventDefault();
-        this.toggle(row);
-      }
+      if (!row || event.target !== row) return;
+      if (event.key === "Enter" || event.key === " ") this.toggle(row);
+      else if (event.key === "ArrowUp" || event.key === "ArrowDown") this.step(row, event.key);
+      else return;
+      event.preventDefault();
+    });
+    scroller.addEventListener("keydown", (event) => {
+      if (event.target === scroller && event.key === "Enter") this.enter();
     });
     this.place = 0;
     // lines wrap anew when the window or a panel changes: who follows goes on following
@@ -66,6 +69,10 @@ export class Rows {
 
   get oldest() {
     return this.list.querySelector(".row")?.record.id;
+  }
+
+  get newest() {
+    return [...this.list.querySelectorAll(":scope > .row")].at(-1)?.record.id;
   }
 
   get count() {
@@ -88,8 +95,32 @@ export class Rows {
       last = row;
     }
     this.list.append(fragment);
+    const height = this.following ? 0 : this.scroller.scrollHeight;
     while (this.count > MOST) this.list.firstElementChild.remove();
     if (this.following) this.toNewest();
+    else this.scroller.scrollTop -= height - this.scroller.scrollHeight;
+  }
+
+  /** Bring a line into the middle and open it. */
+  reveal(id) {
+    const row = [...this.list.querySelectorAll(".row")].find((each) => each.record.id === id);
+    if (!row) return;
+    if (!row.classList.contains("open")) this.toggle(row, true);
+    row.scrollIntoView({ block: "center" });
+  }
+
+  /** Put the keyboard on the last line that is seen. */
+  enter() {
+    const { bottom } = this.scroller.getBoundingClientRect();
+    const seen = [...this.list.querySelectorAll(".row")].filter((row) => row.getBoundingClientRect().top < bottom - 10);
+    seen.at(-1)?.focus({ preventScroll: true });
+  }
+
+  step(row, key) {
+    const side = key === "ArrowUp" ? "previousElementSibling" : "nextElementSibling";
+    let next = row[side];
+    while (next && !next.classList.contains("row")) next = next[side];
+    next?.focus();
   }
 
   prepend(records) {
@@ -124,8 +155,8 @@ export class Rows {
   }
 
   made(item) {
-    if (item.gap) return element("div", "gap", item.gap);
-    const row = element("div", `row ${item.level}`);
+    if (item.missing) return element("div", "gap", item.missing);
+    const row = element("div", `row ${item.level}${item.gap ? " hole" : ""}`);
     row.record = item;
     row.tabIndex = -1;
     const time = element("time", "time", clock.format(item.timestamp));
@@ -133,21 +164,31 @@ export class Rows {
     const chip = element("span", "chip", nameOf(item));
     chip.title = nameOf(item);
     chip.style.setProperty("--hue", hueOf(nameOf(item)));
-    const message = element("span", "message");
+    const long = item.message.length > LONG || item.message.split("\n", MANY + 1).length > MANY;
+    const message = element("span", long ? "message long" : "message");
     for (const { text, classes } of pieces(item.message))
       marked(classes ? message.appendChild(element("span", classes)) : message, text, this.needle);
     row.append(time, element("span", "level", item.level), chip, message);
     return row;
   }
 
-  toggle(row) {
-    if (!row || String(getSelection())) return;
+  toggle(row, always = false) {
+    if (!row || (!always && String(getSelection()))) return;
     const open = row.querySelector(".details");
     row.classList.toggle("open", !open);
     if (open) return open.remove();
     const list = element("dl", "details");
     for (const [name, value] of facts(row.record))
       list.append(element("dt", "", name), element("dd", "", value));
+    const around = element("button", "small", "Lines around it");
+    around.type = "button";
+    around.onclick = (event) => {
+      event.stopPropagation();
+      this.on.around(row.record);
+    };
+    const last = element("dd");
+    last.append(around);
+    list.append(element("dt"), last);
     row.append(list);
     row.focus({ preventScroll: true });
   }
@@ -160,6 +201,7 @@ export class Rows {
     else if (scrollTop < this.place) this.follow(false);
     this.place = scrollTop;
     if (scrollTop < clientHeight / 2 && this.count) this.on.top();
+    if (scrollHeight - scrollTop - clientHeight < clientHeight / 2 && this.newestLost) this.on.bottom();
   }
 
   follow(following) {

@@ -1,109 +1,112 @@
-// The live protocol: a WebSocket that comes back by itself and goes on where it was.
+// The live protocol (docs/live.md): a WebSocket that comes back by itself and goes on where it was.
+// Needs nothing else of this page: import it from anywhere.
 
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 10_000;
+const TOKEN = 4401;
+const END = 1000;
+/** Close codes after which coming back does not help: what was asked for is at fault. */
 const HOPELESS = new Set([4400, 4403, 4404]);
-
-let token = sessionStorage.getItem("towline-token") || "";
-
-export function keepToken(text) {
-  token = text;
-  sessionStorage.setItem("towline-token", text);
-}
-
-/** Relative to the page, so that it works below any path, ingress' among them. */
-export const address = (path) => new URL(`api/v1/${path}`, document.baseURI);
-
-/** JSON of the API; throws {status, code, message}. */
-export async function ask(path, body) {
-  const headers = token ? { Authorization: `Bearer ${token}` } : {};
-  const options = { headers };
-  if (body !== undefined) {
-    headers["Content-Type"] = "application/json";
-    Object.assign(options, { method: "POST", body: JSON.stringify(body) });
-  }
-  const answer = await fetch(address(path), options);
-  const found = await answer.json().catch(() => ({}));
-  if (!answer.ok && found.error) throw { status: answer.status, ...found.error };
-  if (!answer.ok) throw { status: answer.status, code: "", message: answer.statusText };
-  return found;
-}
 
 /** The id just before an id: where to resume when nothing came yet. */
 function before(id) {
   return (BigInt(`0x${id}`) - 1n).toString(16).padStart(16, "0");
 }
 
+/**
+ * Live records, each once and in order, or a gap that says how many are missing.
+ *
+ * `url`: of a live path, such as .../api/v1/logs/stream. `parameters`: pairs of filters.
+ * `tail`: how many old records come first. `after`: the id to go on after, say from a former page.
+ * `on` has logs(records) and, where wanted, hello(frame, resumed), gap({missed, reason}) and
+ * state(name, reason): connecting, live, away (it tries again), refused, token, ended.
+ */
 export class Stream {
-  /** `on` has hello(frame, resumed), logs(records), gap(frame) and state(name, reason). */
-  constructor(parameters, on) {
-    this.parameters = parameters;
-    this.on = on;
-    this.after = "";
+  constructor({ url, parameters = [], token = "", tail = 0, after = "", on }) {
+    Object.assign(this, { url, parameters, token, tail, after, on });
+    this.ends = parameters.some(([name, value]) => name === "follow" && value === "false");
     this.wait = FIRST_WAIT;
     this.closed = false;
     this.hurry = () => this.retry && this.connect();
-    addEventListener("online", this.hurry);
+    globalThis.addEventListener?.("online", this.hurry);
     this.connect();
   }
 
   connect() {
     clearTimeout(this.retry);
     this.retry = 0;
-    const url = address("logs/stream");
+    const url = new URL(this.url);
     url.protocol = url.protocol.replace("http", "ws");
     for (const [name, value] of this.parameters) url.searchParams.append(name, value);
     if (this.after) url.searchParams.set("after", this.after);
-    else url.searchParams.set("tail", "0");
-    if (token) url.searchParams.set("token", token);
-    this.on.state("connecting");
+    else url.searchParams.set("tail", this.tail);
+    if (this.token) url.searchParams.set("token", this.token);
+    this.say("connecting");
     const socket = (this.socket = new WebSocket(url));
     socket.onmessage = (event) => socket === this.socket && this.take(JSON.parse(event.data));
     socket.onclose = (event) => socket === this.socket && this.lost(event);
+    this.watch(LONGEST_WAIT * 2); // a network that swallows everything never says that it did
   }
 
   take(frame) {
-    this.watch();
     if (frame.type === "hello") {
       this.wait = FIRST_WAIT;
       this.patience = frame.heartbeat * 2500;
-      this.watch();
-      this.on.state("live");
       const resumed = Boolean(this.after);
-      this.after ||= before(frame.store.next);
-      this.on.hello(frame, resumed);
-    } else if (frame.type === "logs") {
-      this.after = frame.logs[frame.logs.length - 1].id;
-      this.on.logs(frame.logs);
-    } else if (frame.type === "gap") this.on.gap(frame);
-    else if (frame.type === "ping") this.after = frame.after;
+      this.present = before(frame.store.next);
+      if (!this.tail) this.after ||= this.present;
+      this.say("live");
+      this.on.hello?.(frame, resumed);
+    } else if (frame.type === "logs") this.keep(frame.logs);
+    else if (frame.type === "gap") {
+      if (frame.missed === null) this.after = this.present; // another store: it goes on from its end
+      this.on.gap?.(frame);
+    } else if (frame.type === "ping") this.after = frame.after;
+    this.watch(this.patience);
   }
 
-  /** A connection that is half open says nothing: no ping in time means it is gone. */
-  watch() {
-    clearTimeout(this.silence);
-    if (this.patience) this.silence = setTimeout(() => this.lost({ code: 1006 }), this.patience);
+  /** Ids grow: what is not beyond the last one was there already. */
+  keep(records) {
+    const fresh = records.filter((record) => record.id > this.after);
+    if (!fresh.length) return;
+    this.after = fresh[fresh.length - 1].id;
+    this.on.logs(fresh);
   }
 
-  lost(event) {
+  /** A connection that is half open says nothing: no frame in time means it is gone. */
+  watch(patience) {
     clearTimeout(this.silence);
-    this.socket.onclose = null;
-    this.socket.close();
+    if (patience) this.silence = setTimeout(() => this.lost({ code: 1006 }), patience);
+  }
+
+  lost({ code, reason = "" }) {
+    this.drop();
     if (this.closed) return;
-    if (event.code === 4401) return this.on.state("token", event.reason);
-    if (HOPELESS.has(event.code)) return this.on.state("refused", event.reason);
-    this.on.state("away", event.reason || "");
+    if (code === TOKEN) return this.say("token", reason);
+    if (HOPELESS.has(code)) return this.say("refused", reason);
+    if (code === END && this.ends) return this.say("ended", reason); // proxies say 1000 of any end
+    this.say("away", reason);
     const wait = this.wait * (0.75 + Math.random() / 2);
     this.wait = Math.min(this.wait * 2, LONGEST_WAIT);
     this.retry = setTimeout(() => this.connect(), wait);
   }
 
+  say(state, reason = "") {
+    this.on.state?.(state, reason);
+  }
+
+  drop() {
+    clearTimeout(this.silence);
+    const socket = this.socket;
+    this.socket = null;
+    socket?.close();
+  }
+
+  /** Hang up for good. */
   close() {
     this.closed = true;
     clearTimeout(this.retry);
-    clearTimeout(this.silence);
-    removeEventListener("online", this.hurry);
-    this.socket.onclose = null;
-    this.socket.close();
+    globalThis.removeEventListener?.("online", this.hurry);
+    this.drop();
   }
 }
