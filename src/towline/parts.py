@@ -172,6 +172,7 @@ def _report(ground: Ground, name: str, config: Any, lookup: Lookup) -> Component
 def _subscription(ground: Ground, name: str, config: Any, lookup: Lookup) -> Component:
     from towline.runtime.operations import Operations
     from towline.subscriptions.opening import opened
+    from towline.subscriptions.written import Written
 
     own = config.own
 
@@ -192,7 +193,7 @@ def _subscription(ground: Ground, name: str, config: Any, lookup: Lookup) -> Com
         Operations(ground.towline, ground.settings),
         still=still,
         heard=ground.towline.brokers.messages.heard(own.broker),
-        done=lambda found, topic: ground.towline.audit.put(found.about, "actions", topic),
+        done=Written(ground.towline.audit),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from towline.config.subscriptions import Condition, Subscription
 from towline.errors import Rejected
 from towline.status import Health, State
 from towline.subscriptions.listener import MOST_WAITING, Listener
-from towline.subscriptions.sharing import fault
+from towline.subscriptions.sharing import NOT_DELIVERED, fault
 
 pytestmark = pytest.mark.broker
 
@@ -73,6 +73,7 @@ def wanted(topic: str, **more: Any) -> Subscription:
         "description": "",
         "when": (),
         "at_once": 4,
+        "rate": 1_000_000,
         "actions": (),
     }
     return Subscription(**given | more)
@@ -208,6 +209,93 @@ async def test_a_broker_that_shares_is_found_sound(broker: Broker, version: str)
     async with connected(broker_settings(broker.url, version=version), f"probe{version}") as own:
         assert await fault(own, f"probe{version}") == ""
         assert own.facts()["subscriptions"] == []
+
+
+async def test_a_member_that_dies_comes_back_and_nothing_is_lost(broker: Broker) -> None:
+    settings = broker_settings(broker.url)
+    shared = wanted("crash/+", shared_group="crew")
+    found: list[str] = []
+    async with (
+        connected(settings, "stays") as stays,
+        connected(settings, "tells") as sender,
+        listening(stays, shared) as first,
+    ):
+        for begin in range(0, 1000, 250):
+            async with connected(settings, "dies") as dies:
+                task = asyncio.create_task(_killed(dies, shared, found))
+                for number in range(begin, begin + 250):
+                    await sender.publish("crash/a", b"%d" % number)
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+        assert found
+        async with connected(settings, "dies") as dies, listening(dies, shared) as last:
+
+            def heard() -> set[int]:
+                return {*map(int, found + first.deed.payloads + last.deed.payloads)}
+
+            await auntil(lambda: len(heard()) == 1000)
+
+
+async def _killed(connection: Connection, settings: Subscription, found: list[str]) -> None:
+    """A listener that is never drained."""
+    deed, health = Deed(), Health()
+    job = Job(kind="deed", action=deed, patience=Patience(timeout=30, retry=0))
+    runner = Runner("subscriptions.x", [job], health)
+    listener = Listener("x", settings, "pi", connection, runner, health, still=lambda: True)
+    try:
+        async with listener:
+            await listener.run()
+    finally:
+        found += deed.payloads
+
+
+async def test_a_broker_that_grants_and_delivers_nothing_is_found_out(broker: Broker) -> None:
+    async with taking_literally(broker) as port:
+        settings = broker_settings(f"mqtt://127.0.0.1:{port}")
+        async with connected(settings, "literal") as own:
+            assert await fault(own, "literal", patience=2) == NOT_DELIVERED
+            async with listening(own, wanted("literal", shared_group="g")) as rig:
+                await auntil(lambda: rig.listener.health.state == State.DEGRADED, 30)
+                told = rig.listener.as_json()
+                assert told["reason"] == f"$share/g/literal: {NOT_DELIVERED}"
+                assert told["granted"] == 1
+
+
+@asynccontextmanager
+async def taking_literally(broker: Broker) -> AsyncIterator[int]:
+    """A way to a broker for which `$share` is a topic like any other, as with NATS."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection("127.0.0.1", broker.port)
+        await asyncio.gather(pump(reader, back, b"$share/"), pump(there, writer, b""))
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, word: bytes) -> None:
+        with suppress(OSError):
+            while octets := await reader.read(65536):
+                writer.write(octets.replace(word, b"_share/") if word else octets)
+                await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1]
+        server.close()
+
+
+async def test_an_action_that_calls_itself_is_bounded(broker: Broker) -> None:
+    async with (
+        connected(broker_settings(broker.url), "circle") as own,
+        listening(own, wanted("circle", rate=50)) as rig,
+    ):
+        perform = rig.deed.perform
+
+        async def again(occasion: Occasion) -> None:
+            await perform(occasion)
+            await own.publish("circle", b"again")
+
+        rig.deed.perform = again  # type: ignore[method-assign]
+        await own.publish("circle", b"begin")
+        await auntil(lambda: rig.counters.get("limited"))
+        assert 50 <= rig.counters["executed"] < 60
 
 
 @VERSIONS

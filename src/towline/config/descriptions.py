@@ -200,6 +200,7 @@ DESCRIPTIONS: Final[dict[str, str]] = {
     "subscriptions.<name>.when[].equals": "What it must be; numbers and truth values as JSON writes them",
     "subscriptions.<name>.when[].regex": "An RE2 pattern that must be found in it",
     "subscriptions.<name>.at_once": "For how many messages an action runs at the same time, 1 to 64",
+    "subscriptions.<name>.rate": "For how many messages a minute actions run, 1 to 1000000; it bounds an action that calls itself",
     "subscriptions.<name>.actions": "What is done, each item one action: `publish`, `http`, `notify`, `log`, `container`, `reload`, `replay` or `level`",
     "subscriptions.<name>.actions[].container": "Start, stop or restart containers: only with `homeassistant.controls`, and those that `homeassistant.allow` fits",
     "subscriptions.<name>.actions[].container.service": "Services, a pattern or a list",

@@ -82,11 +82,15 @@ def _alerts(found: Mapping[str, Any]) -> Iterator[Fault]:
 
 def _subscriptions(found: Mapping[str, Any]) -> Iterator[Fault]:
     """Subscriptions that do nothing, may not do it, or hear themselves."""
-    own = found.get("homeassistant")
+    own, brokers = found.get("homeassistant"), found.get("brokers", {})
     for name, each in found.get("subscriptions", {}).items():
         if not each.actions:
             text = "nothing is done when a message comes: it is only counted"
             yield doubt("no_actions", text, ["subscriptions", name], hint="name actions")
+        if each.shared_group and each.broker in brokers and brokers[each.broker].clean_session:
+            text = "a member that dies loses what was on its way to it"
+            path = ["subscriptions", name, "shared_group"]
+            yield doubt("clean_session", text, path, hint="clean_session: false at the broker")
         for number, action in enumerate(each.actions):
             path = ["subscriptions", name, "actions", number]
             if action.kind == "container" and own is not None and not own.controls:

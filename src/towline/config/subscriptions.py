@@ -40,7 +40,8 @@ class Subscription:
     """A topic filter at a broker. Every condition of `when` must hold.
 
     `shared_group`: its members share the messages; empty: none. `retained`: what the broker had
-    kept counts, too. `at_once`: for how many messages each action runs at the same time.
+    kept counts, too. `at_once`: for how many messages each action runs at the same time; `rate`:
+    for how many a minute actions run at all.
     """
 
     broker: str
@@ -52,6 +53,7 @@ class Subscription:
     description: str
     when: tuple[Condition, ...]
     at_once: int
+    rate: int
     actions: tuple[Action | Operation, ...]
 
     @property
@@ -131,6 +133,7 @@ SUBSCRIPTION: Final = Into(
             vol.Optional("description", default=""): text,
             vol.Optional("when", default=list): Listing(_CONDITION, most=16),
             vol.Optional("at_once", default=4): whole(1, 64),
+            vol.Optional("rate", default=6000): whole(1, 1_000_000),
             vol.Optional("actions", default=list): actions(WORDS, OPERATIONS),
         }
     ),

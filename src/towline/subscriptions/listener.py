@@ -17,6 +17,7 @@ from towline.broker.subscriptions import Subscription
 from towline.config.subscriptions import Subscription as Settings
 from towline.status import Health
 from towline.subscriptions.occasions import occasion
+from towline.subscriptions.pace import Pace
 from towline.subscriptions.payload import Payload, compiled
 from towline.subscriptions.receipts import Receipts
 from towline.subscriptions.sharing import fault
@@ -39,9 +40,10 @@ Done = Callable[[Occasion, str], None]
 class Listener:
     """Listens at one broker for as long as it runs; leans on that broker's connection.
 
-    Messages are `received`; of these some are `oversized`, `dropped` or `passed_over` (a condition
-    does not hold); for the others each action counts as `executed` or `failed`. `still` tells
-    whether somebody goes on listening when this one stops: then the broker keeps the subscription.
+    Messages are `received`; of these some are `oversized`, `dropped`, `passed_over` (a condition
+    does not hold) or `limited` (too many a minute, as when an action calls itself); for the others
+    each action counts as `executed` or `failed`. `still` tells whether somebody goes on listening
+    when this one stops: then the broker keeps the subscription.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Listener:
         self._done = done
         self._clock = clock
         self._holds = compiled(settings.when)
+        self._pace = Pace(settings.rate)
         self._waiting: deque[Incoming] = deque()
         self._running: set[asyncio.Task[None]] = set()
         self._receipts = Receipts()
@@ -77,6 +80,7 @@ class Listener:
         self._new_session = asyncio.Event()
         self._ending = False
         self._unshared = ""
+        self._was_wrong = False
         self._subscription: Subscription | None = None
 
     async def __aenter__(self) -> Self:
@@ -91,6 +95,10 @@ class Listener:
         found = self._subscription
         if wrong := (found.refused if found is not None else "") or self._unshared:
             self._health.degraded(f"{self.settings.filter}: {wrong}")
+            self._was_wrong = True
+        elif self._was_wrong:
+            self._was_wrong = False
+            self._recover()
         if found is not None:
             self._health.counters["retained"] = found.counters["retained"]
         return self._health
@@ -135,7 +143,9 @@ class Listener:
         finally:
             if self._subscription is not None:
                 self._leave(found)
-            self._receipts.close()
+            if not self._still():
+                self._receipts.close()
+            # else what is not done is acknowledged in a moment; should Towline end, it comes again
 
     def _leave(self, found: Subscription) -> None:
         self._connection.unsubscribe(found, standing=self._still())
@@ -145,15 +155,20 @@ class Listener:
         self._health.counters["received"] += 1
         self.last_message_at = self._clock() // 1_000_000
         self._heard(message)
-        reason = "oversized" if len(message.payload) > LARGEST else ""
-        reason = reason or ("dropped" if len(self._waiting) >= MOST_WAITING else "")
-        if reason:
+        if reason := self._unfit(message):
             self._health.counters[reason] += 1
             message.acknowledge()
             return
         self._receipts.take(message)
         self._waiting.append(message)
         self._bell.set()
+
+    def _unfit(self, message: Incoming) -> str:
+        if len(message.payload) > LARGEST:
+            return "oversized"
+        if len(self._waiting) >= MOST_WAITING:
+            return "dropped"
+        return ""
 
     async def _wait(self) -> None:
         while not (self._ending or self._waiting):
@@ -181,6 +196,10 @@ class Listener:
             self._health.counters["passed_over"] += 1
             self._receipts.done(message)
             return
+        if not self._pace.may():
+            self._health.counters["limited"] += 1
+            self._receipts.done(message)
+            return
         found = occasion(self.name, self._device, message, payload, self._clock())
         task = tasks.create_task(self._act(found, message), name=f"{self.name} acts")
         self._running.add(task)
@@ -204,8 +223,6 @@ class Listener:
                 await self._connection.ready()
                 self._new_session.clear()
                 self._unshared = await fault(self._connection, self._device)
-                if not self._unshared:
-                    self._recover()
                 await self._new_session.wait()
         finally:
             with suppress(ValueError):
