@@ -184,6 +184,7 @@ class Store:
             self.writing.take(records)
         else:
             self.ring.extend(records)
+            self.ring.forget(self.ring.fitting())
         if self._persist and not self._flushing:
             self._flushing = True
             asyncio.get_running_loop().call_soon(self._flush_soon)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from towline.record import Record
+
+MOST_BYTES: Final = 16_000_000
+"""Bytes of JSON beyond which records are forgotten, however few they are: one can have a MB.
+
+A record has its message besides, so in memory it is about twice that."""
 
 
 class Ring:
     """The last `capacity` records, from offset `first` to `next`, but for those taken out of it."""
 
-    __slots__ = ("_base", "_holed", "_slots", "capacity", "first", "next")
+    __slots__ = ("_base", "_holed", "_sizes", "_slots", "capacity", "first", "next", "size")
 
     def __init__(self, capacity: int, offset: int) -> None:
         self.capacity = capacity
@@ -20,6 +26,8 @@ class Ring:
         self._base = offset
         self._holed = offset  # before it there may be holes
         self._slots: list[Record | None] = []
+        self._sizes: deque[tuple[int, int]] = deque()  # where each batch ends, and its bytes
+        self.size = 0
 
     def __len__(self) -> int:
         return self.next - self.first
@@ -28,9 +36,13 @@ class Ring:
         """Add records that follow the newest one; forget the oldest beyond the capacity."""
         capacity = self.capacity
         self.next += len(records)
+        if records:
+            self._sizes.append((self.next, size := sum([len(record.json) for record in records])))
+            self.size += size
         if len(records) >= capacity:
             self._slots = list(records[-capacity:])
             self.first = self._base = self.next - capacity
+            self._weigh()
             return
         slots: list[Any] = self._slots
         room = capacity - len(slots)
@@ -46,6 +58,28 @@ class Ring:
                 slots[at:] = kept[:split]
                 slots[: until - capacity] = kept[split:]
         self.first = max(self.first, self.next - capacity)
+        self._weigh()
+
+    def _weigh(self) -> None:
+        """Batches of which nothing is left weigh nothing."""
+        while self._sizes and self._sizes[0][0] <= self.first:
+            self.size -= self._sizes.popleft()[1]
+
+    def fitting(self, most: int = MOST_BYTES) -> int:
+        """The first offset from which on all is within so many bytes; the newest batch always."""
+        first, size = self.first, self.size
+        for end, nbytes in self._sizes:
+            if size <= most or end == self.next:
+                break
+            first, size = end, size - nbytes
+        return first
+
+    def forget(self, before: int) -> None:
+        """Let go of the records before an offset."""
+        for offset in range(self.first, before):
+            self._slots[(offset - self._base) % self.capacity] = None
+        self.first = max(self.first, before)
+        self._weigh()
 
     def slice(self, start: int, limit: int) -> list[Record]:
         """The records of `limit` offsets from `start` on; `start` must not be before `first`."""
@@ -76,4 +110,6 @@ class Ring:
         low = (start - self._base) % self.capacity
         ring._slots = (self._slots[low:] + self._slots[:low])[:count] if count else []
         ring.next, ring._holed = self.next, self._holed
+        ring._sizes, ring.size = self._sizes.copy(), self.size
+        ring._weigh()
         return ring

@@ -15,7 +15,7 @@ from towline.record import Origin, Record
 from towline.status import Health, State
 from towline.store.account import Account
 from towline.store.files import Files
-from towline.store.ring import Ring
+from towline.store.ring import MOST_BYTES, Ring
 
 _log = logging.getLogger(__name__)
 PIECE: Final = 128
@@ -71,6 +71,16 @@ class Writing:
                 self.flush_now_and_then()  # before the ring forgets what is not written yet
                 self._lose(ring.next - self.written + len(piece) - ring.capacity)
             ring.extend(piece)
+            if ring.size > MOST_BYTES:
+                self._lighten()
+
+    def _lighten(self) -> None:
+        """Forget the oldest records, which are too large together, once they are written."""
+        first = self.ring.fitting()
+        if first > self.written:
+            self.flush_now_and_then()
+            self._lose(first - self.written)
+        self.ring.forget(first)
 
     def resize(self, memory: int) -> None:
         """Keep another number of records in memory."""

@@ -1,3 +1,4 @@
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -62,3 +63,45 @@ def test_a_slice_beyond_the_end_is_empty() -> None:
     ring = Ring(4, 10)
     ring.extend(records(2, 10))
     assert ring.slice(12, 5) == ring.slice(20, 5) == []
+
+
+@given(
+    capacity=st.integers(1, 12),
+    batches=st.lists(st.lists(st.integers(0, 40), max_size=15), max_size=12),
+    most=st.integers(1, 4000),
+)
+def test_a_ring_can_be_kept_to_a_number_of_bytes(
+    capacity: int, batches: list[list[int]], most: int
+) -> None:
+    ring, model, newest = Ring(capacity, 7), list[Record](), 0
+    for batch in batches:
+        padded = [
+            msgspec.structs.replace(record, json=record.json + b" " * pad)
+            for record, pad in zip(records(len(batch), ring.next), batch, strict=True)
+        ]
+        ring.extend(padded)
+        model += padded
+        newest = sum(_sizes(padded)) if padded else newest
+        ring.forget(ring.fitting(most))
+        kept = ring.slice(ring.first, capacity)
+        assert kept == model[len(model) - len(kept) :]
+        assert ring.first == ring.next - len(kept)
+        assert sum(len(record.json) for record in kept) <= max(most, newest)
+
+    other = ring.resized(capacity + 3)
+    assert other.slice(other.first, capacity) == ring.slice(ring.first, capacity)
+
+
+def _sizes(records: list[Record]) -> list[int]:
+    return [len(record.json) for record in records]
+
+
+def test_what_is_forgotten_for_its_size_is_let_go_of() -> None:
+    ring = Ring(10, 0)
+    for offset in range(4):
+        ring.extend(records(1, offset))
+    size = ring.size // 4
+    ring.forget(ring.fitting(2 * size))
+    assert (ring.first, ring.next, ring.size) == (2, 4, 2 * size)
+    assert [slot is None for slot in ring._slots] == [True, True, False, False]
+    assert ring.fitting(0) == 3

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.store.rig import WEB, Rig, everything, messages, numbered, opened, stored
-from towline.record import Origin, OriginType
+from tests.unit.store.rig import MS, WEB, Rig, everything, messages, numbered, opened, stored
+from towline.pipeline.encode import encode, template_of
+from towline.record import Line, Origin, OriginType, time_text
 from towline.status import State
 from towline.store.checkpoints import Checkpoint
+from towline.store.ring import MOST_BYTES
 from towline.store.upkeep import Ledger, Progress
 
 GONE = Origin(type=OriginType.CONTAINER, name="gone", device="pi", container_id="g" * 12)
@@ -241,3 +243,18 @@ async def test_a_store_that_ends_in_doubt_keeps_only_what_was_synced(
         assert messages(await reader.take(100)) == numbered(5)
         assert await reader.take(100) == []
         assert reader.missed == 0  # the rest is read again from where it came from
+
+
+async def test_memory_forgets_large_records_for_their_size_once_they_are_written(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path, memory=1000) as rig:
+        ring = rig.store.ring
+        first = ring.first
+        for number in range(5):
+            text = "x" * (MOST_BYTES // 4)
+            line = Line(text, time_text(MS * 1_000_000), MS, level="info", seq=number + 1)
+            rig.store.append(encode(template_of(WEB), [line], rig.store.next_offset))
+            assert ring.size <= MOST_BYTES
+        assert first < ring.first <= rig.store.writing.written
+        assert len(await everything(rig)) == 5

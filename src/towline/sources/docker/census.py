@@ -157,7 +157,7 @@ class Census:
         try:
             container = await engine.inspect(id_)
         except NotFound:
-            self._health.counters["missed_container"] += 1
+            self._health.counters["missed_container"] += live  # of other events it was read before
             return
         origin = self._origin(container)
         known = self._known.get(id_)
@@ -240,6 +240,7 @@ class Census:
             return
         if known.task is not None and known.attached:
             known.container = replace(known.container, running=False)
+            known.reading.ways.ring()
             known.task.add_done_callback(lambda _: self._drop(known))
         else:
             self._drop(known)
