@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.faults.torture import kills, rotation
+from tests.faults.torture import backends, daemon, damage, disk, kills, load, rotation
 from tests.faults.torture.outcome import Outcome, table
 from tests.faults.torture.rig import Rig
 from tests.real.engine import Engine
@@ -18,8 +18,22 @@ from tests.real.engine import Engine
 Scenario = Callable[[Rig], Outcome]
 SCENARIOS: dict[str, Scenario] = {
     "kill9": kills.kill9,
+    "faultpoints": disk.faultpoints,
+    "dockerd": daemon.dockerd,
     "rotate": rotation.rotate,
     "overrun": rotation.overrun,
+    "corrupt": damage.corrupt,
+    "clock": damage.clock,
+    "nthfail": disk.nthfail,
+    "enospc": disk.enospc,
+    "storm": load.storm,
+    "burst": load.burst,
+    "events": load.events,
+    "broker": backends.broker,
+    "poison": backends.poison,
+    "outage": backends.outage,
+    "partition": backends.partition,
+    "isolate": backends.isolate,
 }
 """By name, in the order in which they are played."""
 
