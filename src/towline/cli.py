@@ -79,11 +79,11 @@ def run(
     import asyncio
 
     from towline.config.environment import Overrides
-    from towline.cores import forbid_cores
     from towline.own_log import begin_logging
+    from towline.process import prepare
     from towline.runtime.configuration import Options
 
-    forbid_cores()
+    prepare()
     host = None
     if os.environ.get("SUPERVISOR_TOKEN"):
         from towline.homeassistant.hosting import hosting

@@ -17,7 +17,7 @@ STORED = CORE | {"store", "tls"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "record": set(),
-    "cores": set(),
+    "process": set(),
     "status": set(),
     "trouble": set(),
     "ports": {"record"},
