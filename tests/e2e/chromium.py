@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from websockets.asyncio.client import ClientConnection, connect
 
+from tests.real.far import Far
 from tests.real.until import auntil
 
 _FLAGS = (
@@ -35,10 +36,11 @@ def executable() -> str | None:
 
 
 class Browser:
-    """One page of one browser, with a profile of its own."""
+    """One page of one browser, with a profile of its own and perhaps a network of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, network: Far | None = None) -> None:
         self._folder = folder
+        self._network = network
         self._numbers = count(1)
         self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self.complaints: list[str] = []
@@ -46,18 +48,18 @@ class Browser:
     async def __aenter__(self) -> Self:
         program = executable()
         assert program, "chromium is not installed"
+        command = [program, *_FLAGS, f"--user-data-dir={self._folder}", "about:blank"]
         self._process = await asyncio.create_subprocess_exec(
-            program,
-            *_FLAGS,
-            f"--user-data-dir={self._folder}",
-            "about:blank",
+            *(self._network.command(*command) if self._network else command),
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
         )
         port = self._folder / "DevToolsActivePort"
         lines = await auntil(lambda: port.exists() and port.read_text().split(), 30, "chromium")
         assert isinstance(lines, list)
-        self._socket = await connect(f"ws://127.0.0.1:{lines[0]}{lines[1]}", max_size=None)
+        dialled = {"sock": self._network.dial(int(lines[0]))} if self._network else {}
+        url = f"ws://127.0.0.1:{lines[0]}{lines[1]}"
+        self._socket = await connect(url, max_size=None, **dialled)
         self._reading = asyncio.create_task(self._read(self._socket))
         self._session = ""
         targets = (await self._call("Target.getTargets"))["targetInfos"]

@@ -77,7 +77,7 @@ def strangers(remote: Remote, names: Iterable[str]) -> list[str]:
     containers = remote.get("containers")["containers"] if asked else []
     if not containers:
         return []
-    known = {row[key] for row in containers for key in ("name", "serviceName", "origin")}
+    known = {row.get(key) for row in containers for key in ("name", "serviceName", "origin")}
     known |= {row["name"] for row in remote.get("sources")["sources"]} | {"towline", None}
     return [_stranger(name, known - {None}) for name in asked if name not in known]
 
