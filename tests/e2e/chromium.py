@@ -57,7 +57,9 @@ class Browser:
         port = self._folder / "DevToolsActivePort"
         lines = await auntil(lambda: port.exists() and port.read_text().split(), 30, "chromium")
         assert isinstance(lines, list)
-        dialled = {"sock": self._network.dial(int(lines[0]))} if self._network else {}
+        dialled: dict[str, Any] = (
+            {"sock": self._network.dial(int(lines[0]))} if self._network else {}
+        )
         url = f"ws://127.0.0.1:{lines[0]}{lines[1]}"
         self._socket = await connect(url, max_size=None, **dialled)
         self._reading = asyncio.create_task(self._read(self._socket))
