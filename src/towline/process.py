@@ -37,7 +37,8 @@ def share_heap() -> None:
     """Threads that begin from now on allocate from the heap that there is.
 
     glibc gives each a heap of its own, and ours live for moments: what they leave there is of use
-    to nobody. At 10,000 lines/s one heap saves 6 of 75 MB. Other C libraries have only one.
+    to nobody. A store that had closed twelve files: 57 MB and growing, with one heap 48 and steady.
+    Other C libraries have only one.
     """
     with suppress(ImportError, OSError, AttributeError):
         _libc().mallopt(_M_ARENA_MAX, 1)
