@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.integration.gitops_rig import Repository
 from tests.real.broker import Broker, free_port
 from tests.real.ingress import ADDRESS, Ingress
 from tests.real.supervisor import TOKEN, Supervisor
@@ -157,3 +158,14 @@ async def test_what_a_person_does_through_ingress_is_put_on_record_with_the_name
         query = Query(source_type=("manager",), limit=10)
         found = [record.message for record in (await towline.store.query(query)).records]
         assert "backend loki paused, by Zoë (ingress)" in found
+
+
+async def test_a_repository_of_the_options_is_followed_beyond_the_first_file(
+    supervisor: Supervisor, tmp_path: Path
+) -> None:
+    repository = Repository(tmp_path)
+    text = "version: 1\nsources: {}\nbackends: {lake: {type: loki, url: 'http://127.0.0.1:9'}}\n"
+    repository.commit({"devices/home.yaml": text})
+    async with running(hosting(tmp_path, supervisor, git_url=repository.url)) as towline:
+        await auntil(lambda: "backends.lake" in towline.status(), 60)
+        await auntil(lambda: towline.status()["git"]["git"]["state"] == "in sync", 60)

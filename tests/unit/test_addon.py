@@ -13,6 +13,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
+from tests.real.pages import wanted
 from towline import __version__
 from towline.config.homeassistant import LANGUAGES
 
@@ -180,3 +181,8 @@ def test_no_other_file_looks_like_an_app_to_supervisor() -> None:
         if not any(part.startswith(".") or part in {"data", "rootfs"} for part in path.parts)
     }
     assert found == {f"addon/{app}/config.yaml" for app in APPS}
+
+
+@pytest.mark.parametrize("copy", sorted(wanted(ROOT)), ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_an_app_s_folder_has_of_the_project_is_equal(copy: Path) -> None:
+    assert copy.read_text() == wanted(ROOT)[copy], "./dev copy brings it there"
