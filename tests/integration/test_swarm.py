@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -84,6 +85,12 @@ class Manager:
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
+def running(manager: Manager) -> list[dict[str, Any]]:
+    """Tasks that run and are read, as the API shows them."""
+    rows = manager.source.containers()
+    return [row for row in rows if row["running"] and row["attached"]]
+
+
 def counts_on(texts: list[str]) -> bool:
     first = int(texts[0])
     return texts == [str(number) for number in range(first, first + len(texts))]
@@ -118,9 +125,8 @@ async def test_services_are_read_through_the_manager_once_and_marked(
     async with manager.running():
         await auntil(lambda: all(len(manager.lines[f"web.{n}"]) > 20 for n in (1, 2)), 60)
         assert manager.source.health.state == State.UP
-        rows = manager.source.containers()
-        assert sorted(row["origin"] for row in rows) == ["web.1", "web.2"]
-        assert all(row["running"] and row["attached"] for row in rows)
+        await auntil(lambda: len(running(manager)) == 2, 60)
+        assert sorted(row["origin"] for row in running(manager)) == ["web.1", "web.2"]
         create(swarm, "brief", "echo one; echo two >&2; sleep 600")
         try:
             await auntil(lambda: len(manager.lines["brief.1"]) == 2, 60)
