@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from tests.bench import collect, latency, memory, mqtt, queries, startup, steady, way
+from tests.bench import collect, latency, memory, mqtt, queries, startup, steady, viewers, way
 from tests.bench.ground import QUICK, Ground, Size, Unavailable
 from tests.bench.table import Table
 from tests.real.process import NotStarted
@@ -37,6 +37,7 @@ BENCHES: Final[Mapping[str, Bench]] = {
     "steady": steady.tables,
     "collect": collect.tables,
     "queries": queries.tables,
+    "viewers": viewers.tables,
     "mqtt": _mqtt,
 }
 QUICKLY: Final = tuple(name for name in BENCHES if name != "mqtt")
