@@ -262,6 +262,35 @@ async def test_what_a_viewer_says_is_dropped_and_has_an_end(
         assert (await goodbye(viewer))[0] == 1008
 
 
+@pytest.mark.parametrize(
+    "bytes_",
+    [
+        b"\xff" * 64,  # no such kind of frame
+        b"\x81\x05hello",  # not masked
+        b"\x81\xff" + b"\xff" * 12,  # a length beyond all bounds
+        b"\x89\xfe\x01\x00" + b"\0" * 300,  # a ping that is too long
+        b"GET / HTTP/1.1\r\n\r\n",
+    ],
+)
+async def test_bytes_that_are_no_frames_end_the_viewer_and_no_other(
+    world: World, server: ApiServer, bytes_: bytes
+) -> None:
+    async with connect(address(server, STREAM)) as kind:
+        await frame(kind)
+        reader, writer = await asyncio.open_connection(*server.address)
+        writer.write(_UPGRADE)
+        await reader.readuntil(b'"hello"')
+        writer.write(bytes_)
+        async with asyncio.timeout(20):
+            said = await reader.read(-1)
+        writer.close()
+        codes = [said.rfind(code.to_bytes(2, "big")) for code in (1002, 1007, 1009)]
+        assert max(codes) >= 0
+        world.say("still here")
+        assert await messages(kind, 1) == ["still here"]
+        await auntil(lambda: server.viewers.open == 1, what="its seat is free")
+
+
 async def test_a_huge_message_ends_the_viewer_and_no_other(world: World, server: ApiServer) -> None:
     async with connect(address(server, STREAM)) as rude, connect(address(server, STREAM)) as kind:
         await frame(rude)
