@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from tests.real.broker import free_port
 from tests.real.certificates import Authority
 from tests.real.containers import Containers
 from tests.real.engine import Engine
+from tests.real.process import Process
 from tests.real.ssh import Sshd
-from tests.real.until import auntil
+from tests.real.until import auntil, until
 from towline.config.settings import Secret
 from towline.config.tls import Tls
 from towline.status import State
@@ -250,3 +252,36 @@ async def test_what_is_wrong_with_ssh_is_said(
 async def test_a_server_that_forwards_no_sockets_is_told(engine: Engine, tmp_path: Path) -> None:
     with Sshd(tmp_path / "sshd", "AllowStreamLocalForwarding no") as sshd:
         assert "AllowStreamLocalForwarding" in await reason(over(sshd, engine.socket))
+
+
+CHILD = """
+import asyncio, sys
+from pathlib import Path
+from towline.sources.docker.address import Address
+from towline.sources.docker.tunnel import tunnel
+
+async def main():
+    url, key, hosts = sys.argv[1], *(Path(path).read_text() for path in sys.argv[2:])
+    async with tunnel(Address.parse(url), key, hosts):
+        print("up", flush=True)
+        await asyncio.sleep(600)
+
+asyncio.run(main())
+"""
+
+
+def test_the_ssh_of_a_killed_towline_ends_with_it(
+    engine: Engine, sshd: Sshd, tmp_path: Path
+) -> None:
+    hosts, log = tmp_path / "hosts", tmp_path / "log"
+    hosts.write_text(sshd.known_hosts)
+    arguments = [sshd.url(Path(engine.socket)), str(sshd.folder / "user"), str(hosts)]
+    env = {"TMPDIR": str(tmp_path)}
+    child = Process([sys.executable, "-c", CHILD, *arguments], log, env=env)
+    child.start()
+    until(lambda: log.exists() and "up" in log.read_text(), 60)
+    assert len(tunnels()) == 1
+    (folder,) = tmp_path.glob("towline-ssh-*")
+    assert [path.name for path in folder.iterdir()] == ["docker.sock"]  # no key is left behind
+    child.kill()
+    until(lambda: not tunnels(), 30, "its ssh ends")

@@ -25,6 +25,8 @@ from towline.sources.docker.address import Address
 CONNECT: Final = 20.0
 """Seconds within which ssh must have logged in."""
 
+KEY: Final = "key"
+KNOWN_HOSTS: Final = "known_hosts"
 _LOOK: Final = 0.05
 _SAID: Final = 1 << 14
 _OPTIONS: Final = (
@@ -74,7 +76,8 @@ _WORDS: Final = (
 async def tunnel(address: Address, key: str, known_hosts: str) -> AsyncIterator[Address]:
     """Where the engine's socket stands here; `SourceError` in words where ssh gives them.
 
-    `key` and `known_hosts` are texts; they are in a file that only we can read, for ssh.
+    `key` and `known_hosts` are texts; until ssh has logged in they are in files that only we can
+    read.
     """
     with tempfile.TemporaryDirectory(prefix="towline-ssh-") as name:
         folder = Path(name)
@@ -84,6 +87,7 @@ async def tunnel(address: Address, key: str, known_hosts: str) -> AsyncIterator[
         try:
             async with _started(command, said) as process:
                 await _stands(process, here)
+                _forget(folder)
                 yield Address(address.url, path=str(here))
         except SourceError as exc:
             told = reason(bytes(said), address.host)
@@ -103,13 +107,19 @@ def _files(folder: Path, key: str, known_hosts: str) -> list[str]:
     """Options for the files that are given, which are written."""
     options: list[str] = []
     if key:
-        _private(folder / "key", key)
-        options += [f"IdentityFile={folder / 'key'}", "IdentitiesOnly=yes", "IdentityAgent=none"]
+        _private(folder / KEY, key)
+        options += [f"IdentityFile={folder / KEY}", "IdentitiesOnly=yes", "IdentityAgent=none"]
     if known_hosts:
-        _private(folder / "known_hosts", known_hosts)
-        options += [f"UserKnownHostsFile={folder / 'known_hosts'}", "StrictHostKeyChecking=yes"]
+        _private(folder / KNOWN_HOSTS, known_hosts)
+        options += [f"UserKnownHostsFile={folder / KNOWN_HOSTS}", "StrictHostKeyChecking=yes"]
         options += [f"GlobalKnownHostsFile={os.devnull}"]
     return options
+
+
+def _forget(folder: Path) -> None:
+    """Leave no key where it is not needed any more: ours, killed, could not remove it."""
+    for name in (KEY, KNOWN_HOSTS):
+        (folder / name).unlink(missing_ok=True)
 
 
 def _private(path: Path, text: str) -> None:
