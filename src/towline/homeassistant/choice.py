@@ -37,7 +37,7 @@ class Chosen:
         return Origin(
             type=OriginType.CONTAINER,
             name=str(row["origin"]),
-            device="",
+            device=str(row.get("device") or ""),
             app=row.get("app"),
             project=row.get("project"),
             service=row.get("serviceName"),

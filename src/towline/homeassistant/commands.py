@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, Protocol
 
 from towline.broker.incoming import Inbox, Incoming
@@ -26,6 +26,9 @@ class Shows(Protocol):
 
     def show_again(self) -> None:
         """Announce what the user has deleted."""
+
+    def called(self, row: Mapping[str, Any]) -> str:
+        """What a container of the API's goes by here."""
 
     def place(self, name: str) -> Place:
         """Where a container is."""
@@ -113,7 +116,7 @@ class Commands:
         """The container that a command is for."""
         rows = (row for row in self._towline.containers() if self._chosen(row))
         return next(
-            (row for row in rows if self._part.place(str(row["origin"])).command == topic), None
+            (row for row in rows if self._part.place(self._part.called(row)).command == topic), None
         )
 
     def _say(self, key: str, level: str, **given: str) -> None:

@@ -13,7 +13,7 @@ from towline.config.homeassistant import HomeAssistant
 from towline.config.settings import Match
 from towline.homeassistant.entities import INCIDENTS
 from towline.homeassistant.events import Events
-from towline.homeassistant.names import Place
+from towline.homeassistant.names import Place, called
 from towline.homeassistant.tally import ATTRIBUTE_LENGTH, Tally
 from towline.pipeline.match import Test, compile_match
 from towline.record import Origin, OriginType, Record
@@ -70,9 +70,16 @@ class Listening:
     """Reads the store from now on, at its own pace."""
 
     def __init__(
-        self, store: Store, config: HomeAssistant, health: Health, clock: Callable[[], float]
+        self,
+        store: Store,
+        config: HomeAssistant,
+        health: Health,
+        clock: Callable[[], float],
+        *,
+        device: str,
     ) -> None:
         self._store = store
+        self._device = device
         self._clock = clock
         self._health = health
         self._matchers = [compile_match(match) for match in config.events]
@@ -80,6 +87,9 @@ class Listening:
         self._tallies: dict[str, Tally] = {}
         self._decided: dict[int, tuple[Origin, list[Literal[True] | Test]]] = {}
         self._bell = asyncio.Event()
+
+    def _called(self, origin: Origin) -> str:
+        return called(origin.name, origin.device, self._device)
 
     def tally(self, name: str) -> Tally:
         """What a container's log amounts to."""
@@ -115,7 +125,7 @@ class Listening:
     def _heed(self, record: Record) -> None:
         origin = record.origin
         if origin.type == OriginType.CONTAINER:
-            self.tally(origin.name).add(record, self._clock())
+            self.tally(self._called(origin)).add(record, self._clock())
             if any(verdict is True or verdict(record) for verdict in self._verdicts(origin)):
                 self._tell(record)
         elif origin.type == OriginType.SYSTEM and origin.container:
@@ -141,10 +151,11 @@ class Listening:
 
     def _tell(self, record: Record) -> None:
         origin = record.origin
-        place = self._place_of(origin.name)
+        name = self._called(origin)
+        place = self._place_of(name)
         if place is None:
             return
-        held = self._allowance.take(origin.name, self._clock())
+        held = self._allowance.take(name, self._clock())
         if held is None:
             self._health.counters["events_held_back"] += 1
             return
@@ -161,7 +172,7 @@ class Listening:
 
     async def _incident(self, record: Record, found: dict[str, Any]) -> None:
         """What happened, with the last lines of both streams."""
-        place = self._place_of(record.origin.name)
+        place = self._place_of(self._called(record.origin))
         if place is None or (found["event"] == "die" and not _failed(found)):
             return
         await asyncio.sleep(SETTLE)
@@ -176,7 +187,11 @@ class Listening:
 
     async def _last(self, record: Record, stream: str) -> list[str]:
         query = Query(
-            match=Match(name=(escape(record.origin.name),), stream=(stream,)),
+            match=Match(
+                name=(escape(record.origin.name),),
+                device=(escape(record.origin.device),),
+                stream=(stream,),
+            ),
             source_type=(str(OriginType.CONTAINER),),
             since=record.timestamp - LOOK_BACK,
             limit=LINES,

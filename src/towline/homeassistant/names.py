@@ -26,6 +26,11 @@ def safe(name: str) -> str:
     return f"{fit}-{digest}" if fit else f"x-{digest}"
 
 
+def called(name: str, device: str, own: str) -> str:
+    """What a container goes by here: one on another device has that before its name."""
+    return name if device in ("", own) else f"{device}-{name}"
+
+
 class Place:
     """Topics and ids of one device of Home Assistant: a container, or Towline itself (`name` "").
 

@@ -7,7 +7,7 @@ import json
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Self
@@ -33,7 +33,7 @@ from towline.homeassistant.facts import (
 )
 from towline.homeassistant.listening import Listening
 from towline.homeassistant.memory import Memory
-from towline.homeassistant.names import Place
+from towline.homeassistant.names import Place, called
 from towline.homeassistant.ports import Tell, Watched
 from towline.homeassistant.tally import ATTRIBUTE_LENGTH
 from towline.homeassistant.words import Words
@@ -76,7 +76,9 @@ class HomeAssistantPart:
         self._memory = Memory(file)
         self._kept: dict[str, bytes] = {}
         self._devices = Devices(self._memory, self._keep)
-        self._listening = Listening(towline.store, config, self.health, clock)
+        self._listening = Listening(
+            towline.store, config, self.health, clock, device=towline.device.id
+        )
         self._events = Events(connection, self.health)
         self._restarts = Restarts()
         self._losses = Losses()
@@ -138,7 +140,7 @@ class HomeAssistantPart:
             str(row["name"]): str(row["type"]) if row.get("state") == "up" else ""
             for row in self._towline.sources()
         }
-        rows = {str(row["origin"]): row for row in self._towline.containers() if self._chosen(row)}
+        rows = {self.called(row): row for row in self._towline.containers() if self._chosen(row)}
         for name, row in rows.items():
             self._show(name, row, now, known=bool(kinds.get(str(row["source"]))))
         wanted = {self.place(name).discovery for name in rows}
@@ -169,7 +171,7 @@ class HomeAssistantPart:
         controls = self._config.controls and self._chosen.may_control(row)
         alerts = [str(alert["name"]) for alert in self._towline.alerts()]
         message = self._describer.container(place, row, controls=controls, alerts=alerts)
-        shown = {"name": str(row["origin"]), "source": str(row["source"])}
+        shown = {"name": name, "source": str(row["source"])}
         if not self._devices.want(place, message, now=now, **shown):
             return
         self._keep(place.availability, b"online" if known else b"offline")
@@ -247,6 +249,10 @@ class HomeAssistantPart:
     def clear(self, topic: str) -> None:
         """Let the broker keep nothing there."""
         self._connection.keep(topic, b"")
+
+    def called(self, row: Mapping[str, Any]) -> str:
+        """What a container of the API's goes by here."""
+        return called(str(row["origin"]), str(row.get("device") or ""), self._towline.device.id)
 
     def place(self, name: str) -> Place:
         """Where a container is."""

@@ -45,7 +45,9 @@ class Scene:
         self.store = store
         self.said = Said()
         self.health = Health()
-        self.listening = Listening(store, HOMEASSISTANT(config), self.health, time.time)
+        self.listening = Listening(
+            store, HOMEASSISTANT(config), self.health, time.time, device="pi"
+        )
 
     def say(
         self, text: str, level: str = "info", *, origin: Origin = WEB, fields: str = ""
@@ -95,6 +97,16 @@ async def test_a_container_that_has_no_device_raises_nothing() -> None:
         at.say("it broke", "error", origin=other)
         at.say("it broke", "error")
         assert await at.told(1) == [("log", "error")]
+
+
+async def test_what_bears_its_name_on_another_device_is_another_one() -> None:
+    async with scene() as at:
+        other = Origin(type=OriginType.CONTAINER, name="web", device="nas")
+        at.say("it broke there", "error", origin=other)
+        at.say("it broke here", "error")
+        assert await at.told(1) == [("log", "error")]
+        assert at.said.events[0][1]["message"] == "it broke here"
+        assert at.listening.tally("web").errors == at.listening.tally("nas-web").errors == 1
 
 
 async def test_what_comes_too_often_is_held_back_and_counted() -> None:

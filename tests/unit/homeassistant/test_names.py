@@ -5,7 +5,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from towline.homeassistant.names import Place, safe
+from towline.homeassistant.names import Place, called, safe
 
 FIT = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
@@ -45,3 +45,8 @@ def test_commands_of_all_containers_are_heard_by_one_filter() -> None:
     assert web.command.startswith(head)
     assert web.command.endswith(tail)
     assert "/" not in web.command[len(head) : -len(tail)]
+
+
+def test_a_container_on_another_device_is_another_one() -> None:
+    assert called("web", "pi", "pi") == called("web", "", "pi") == "web"
+    assert called("web", "nas", "pi") == "nas-web"
