@@ -382,6 +382,8 @@ async def test_a_running_towline_acts_and_is_changed_live(tmp_path: Path) -> Non
                 await asyncio.to_thread(broker.publish, "in/a", '{"to": "z"}')
                 wrong = await api.put("/subscriptions/echo", json={"topic": "a/#/b"})
                 assert wrong.status_code == 422
+                named = await api.put("/subscriptions/a:%20{}", json={"topic": "a"})
+                assert (named.status_code, named.json()["error"]["code"]) == (422, "bad_name")
                 again = await api.put("/subscriptions/echo", json={"enabled": None})
                 assert again.json()["changed"] == ["subscriptions.echo"]
                 await auntil(lambda: part("echo").as_json()["granted"])
@@ -391,6 +393,6 @@ async def test_a_running_towline_acts_and_is_changed_live(tmp_path: Path) -> Non
                 rows, _ = await towline.audit.page(100)
     found = [(row["actor"], row["action"]) for row in map(json.loads, reversed(rows))]
     assert found[:2] == [("subscriptions.echo", "actions"), ("subscriptions.restart", "actions")]
-    assert found.count(("127.0.0.1", "PUT /mqtt-config/{broker}/subscriptions/{id}")) == 3
+    assert found.count(("127.0.0.1", "PUT /mqtt-config/{broker}/subscriptions/{id}")) == 4
     assert found.count(("127.0.0.1", "configuration")) == 2
     assert verified(tmp_path / "data") == (1, len(rows), [])

@@ -10,23 +10,31 @@ from pathlib import Path
 from typing import Final
 
 from towline.audit.chain import Head, faults, head_of, seal
+from towline.errors import StoreError
 
 OPEN: Final = "audit.ndjson"
 KEY: Final = "audit.key"
 HEAD: Final = "audit.head"
+_SHORTEST: Final = 32
 _CLOSED: Final = "audit-*.ndjson"
 
 
 def key_of(folder: Path) -> bytes:
-    """The key of the seals; made at first, readable by its owner alone."""
+    """The key of the seals; made at first, whole or not at all, readable by its owner alone."""
     path = folder / KEY
-    with suppress(FileExistsError):
-        number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    if not path.exists():
+        fresh = folder / f"{KEY}.new"
+        fresh.unlink(missing_ok=True)
+        number = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(number, "wb") as file:
             file.write(secrets.token_hex(32).encode())
             file.flush()
             os.fsync(file.fileno())
-    return path.read_bytes()
+        fresh.replace(path)
+    found = path.read_bytes().strip()
+    if len(found) < _SHORTEST:
+        raise StoreError(f"{path.name} holds no key: put it back, or take it away for a new one")
+    return found
 
 
 def closed(folder: Path) -> list[Path]:
@@ -67,7 +75,7 @@ def verified(folder: Path, wanted: Head | None = None) -> tuple[int, int, list[s
 
     `wanted` is a head that was kept elsewhere: that entry must be there.
     """
-    key = (folder / KEY).read_bytes()
+    key = (folder / KEY).read_bytes().strip()
     kept = read_head(folder, key)  # before the rows: a Towline that runs adds to them
     rows = list(lines(folder))
     found = list(faults(key, rows))

@@ -16,6 +16,7 @@ import msgspec
 
 from towline.audit.chain import NOBODY, Head, entry, head_of
 from towline.audit.files import HEAD, OPEN, closed, closed_name, head_line, key_of, lines
+from towline.errors import StoreError
 from towline.record import time_text
 from towline.trouble import Trouble
 
@@ -70,7 +71,10 @@ class Trail:
 
     async def __aenter__(self) -> Self:
         if self._folder is not None:
-            await asyncio.to_thread(self._open, self._folder)
+            try:
+                await asyncio.to_thread(self._open, self._folder)
+            except OSError as exc:
+                raise StoreError(f"the audit cannot be opened: {exc}") from exc
         return self
 
     async def __aexit__(self, *exc: object) -> None:

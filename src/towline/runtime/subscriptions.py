@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from towline.config.compound import A_NAME, NAME
 from towline.config.edit import edited, shown
 from towline.config.settings import Settings
 from towline.errors import EditError, NotFound
@@ -51,6 +52,8 @@ class Subscriptions:
         be done, `ConfigError` where the keys are at fault.
         """
         self._known(broker)
+        if not NAME.fullmatch(name):
+            raise EditError("bad_name", f"expected {A_NAME}")
         text = self._owner.config_text()
         if etag not in ("", "*", etag_of(text.encode())):
             raise EditError("changed_meanwhile", "the file has changed since it was read")

@@ -24,6 +24,7 @@ TOLERANCE: Final = 30_000
 
 MOST_KNOWN: Final = 10_000
 LARGEST: Final = 512 * 1024
+DEEPEST: Final = 20
 _LONGEST_TRANSACTION: Final = 64
 _decode = msgspec.json.Decoder().decode
 
@@ -144,4 +145,14 @@ def _body(held: dict[str, Any]) -> dict[str, Any]:
         return {}
     if not isinstance(found, dict):
         raise Refused("bad_json", "the body must be a JSON object")
+    if _is_deeper(found, DEEPEST):
+        raise Refused("bad_json", f"the body is nested more than {DEEPEST} deep")
     return found
+
+
+def _is_deeper(value: Any, depth: int) -> bool:
+    """Whether mappings and lists lie deeper in each other than that; looks no deeper itself."""
+    if not isinstance(value, dict | list):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return depth == 0 or any(_is_deeper(item, depth - 1) for item in inner)

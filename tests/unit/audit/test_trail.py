@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from towline.audit.files import HEAD, KEY, OPEN, closed, verified
 from towline.audit.trail import MOST_WAITING, Trail
 from towline.cli import main
+from towline.errors import StoreError
 
 
 async def written(folder: Path, count: int, **more: Any) -> Trail:
@@ -37,6 +38,16 @@ async def test_the_key_is_for_its_owner_alone(tmp_path: Path) -> None:
     await written(tmp_path, 1)
     for name in (KEY, OPEN, HEAD):
         assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
+
+
+async def test_a_key_or_a_file_that_cannot_be_used_is_told(tmp_path: Path) -> None:
+    (tmp_path / KEY).write_bytes(b"")
+    with pytest.raises(StoreError, match="holds no key"):
+        await written(tmp_path, 1)
+    (tmp_path / KEY).unlink()
+    (tmp_path / OPEN).mkdir()
+    with pytest.raises(StoreError, match="cannot be opened"):
+        await written(tmp_path, 1)
 
 
 async def test_full_files_are_closed_and_only_so_many_kept(tmp_path: Path) -> None:

@@ -112,6 +112,14 @@ def test_without_a_secret_a_transaction_counts_once_a_minute() -> None:
     assert code(lambda: door.admit("reload", plain)) == ""
 
 
+@pytest.mark.parametrize(("depth", "why"), [(19, ""), (400, "bad_json")])
+def test_a_body_is_not_deep(depth: int, why: str) -> None:
+    body = b'{"not":' * depth + b"{}" + b"}" * depth
+    payload = b'{"transaction":"a","body":' + body + b"}"
+    door = Doorkeeper("pi", Secret(""), now=Clock())
+    assert code(lambda: door.admit("query", payload)) == why
+
+
 @given(st.binary(max_size=300))
 def test_nothing_but_a_signature_opens(payload: bytes) -> None:
     assert code(lambda: Doorkeeper("pi", SECRET, now=Clock()).admit("reload", payload))
