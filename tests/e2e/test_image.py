@@ -93,6 +93,8 @@ def test_an_app_that_has_just_been_installed_shows_containers_in_home_assistant(
         assert found["dev"]["sw"] == "1.2.3"
         assert "binary_sensor_running" in found["cmps"]
         until(lambda: f"c_{quiet}" in devices(heard), 60, "a device of an app that says nothing")
+        line = f"/api/v1/logs?container=app_{name}"
+        until(lambda: b"it has begun" in site.get(line, SUPERVISOR)[1], 120)
         site.supervisor.apps = [app(name, "error")]
         incidents = f"towline/home/containers/{name}/incident"
         with site.listen(incidents) as told:
