@@ -84,7 +84,10 @@ def _restarts(rig: Rig, outcome: Outcome, engine: Engine, rounds: int, *, live: 
 
 def _counted(texts: list[str]) -> bool:
     """Whether numbers go up: what the container wrote, once and in order."""
-    numbers = [int(text.split()[2]) for text in texts]
+    words = [text.split() for text in texts]
+    if not all(len(each) == 4 and each[2].isdigit() for each in words):
+        return False
+    numbers = [int(each[2]) for each in words]
     return numbers == sorted(set(numbers))
 
 

@@ -78,9 +78,9 @@ def kill9(rig: Rig) -> Outcome:
     kills = rig.pick(6, 50)
     for kill in range(kills):
         home.start()
-        if kill == 0:
+        if kill % 3 != 1:  # else it may be killed before it has read anything
             home.wait_up()
-        sleep(rig.random.uniform(0.2, 2.2))
+        sleep(rig.random.uniform(0.2, 1.6))
         home.kill()
         if kill % 2 and not rig.naive:
             cut += cut_power(rig, home)

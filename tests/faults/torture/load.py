@@ -115,7 +115,7 @@ def events(rig: Rig) -> Outcome:
             deaf.sendall(b"GET /events HTTP/1.0\r\n\r\n")
             _tag(rig, outcome, 2500)
     else:
-        _tag(rig, outcome, rig.pick(2500, 5000))
+        _tag(rig, outcome, rig.pick(1500, 5000))
     median = sorted(outcome.times)[len(outcome.times) // 2]
     slow = sum(taken > 0.09 for taken in outcome.times)
     outcome.must(slow < 0.2 * len(outcome.times), f"{slow} of {len(outcome.times)} calls are slow")

@@ -88,7 +88,7 @@ class Towline:
 
     def look(self) -> tuple[int, int]:
         """How much memory and how many open files it has; the most is kept."""
-        with suppress(OSError):
+        with suppress(OSError, KeyError):  # it is ending
             folder = Path(f"/proc/{self.process.pid}")
             status = folder.joinpath("status").read_text()
             rss = {row.split()[0]: row.split()[1] for row in status.splitlines() if "kB" in row}
