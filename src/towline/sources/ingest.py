@@ -11,7 +11,7 @@ import hmac
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import voluptuous as vol
 
@@ -23,7 +23,9 @@ from towline.errors import SourceError
 from towline.ports import Emit
 from towline.record import Line, Origin, OriginType, Sent, time_text
 from towline.status import Health
-from towline.store.upkeep import Progress
+
+if TYPE_CHECKING:
+    from towline.store.upkeep import Progress
 
 LONGEST: Final = 1 << 20
 """Characters of a message; what is longer is cut and marked."""
@@ -130,6 +132,8 @@ class Ingest:
 
     def progress(self, *, final: bool = False) -> Progress:
         """Nothing can be read again; those who wait go on once the store is synced."""
+        from towline.store.upkeep import Progress  # the store is not needed to check a file
+
         waiting, self._synced = self._synced, asyncio.Event()
         system = Origin(type=OriginType.SYSTEM, name=self.name, device=self._device)
         covered = self._emit(system, []) if self._emit else 0

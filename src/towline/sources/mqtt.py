@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import voluptuous as vol
 
@@ -27,7 +27,9 @@ from towline.ports import Emit
 from towline.record import Line, Origin, OriginType, time_text
 from towline.sources.foreign import Foreign, records
 from towline.status import Health
-from towline.store.upkeep import Progress
+
+if TYPE_CHECKING:
+    from towline.store.upkeep import Progress
 
 REMEMBERED: Final = 20_000
 """Records of other devices by which one that comes twice is known."""
@@ -147,6 +149,8 @@ class Listener:
 
     def progress(self, *, final: bool = False) -> Progress:
         """What was taken so far is acknowledged once it is on disk."""
+        from towline.store.upkeep import Progress  # the store is not needed to check a file
+
         taken, self._unsaved = self._unsaved, []
         system = Origin(type=OriginType.SYSTEM, name=self.name, device=self._device)
 
