@@ -22,13 +22,13 @@ from tests.real.engine import Engine
 from tests.real.image import IMAGE
 from tests.real.listener import Listener
 from tests.real.namespace import Namespace
+from tests.real.packages import mirror
 from tests.real.process import NotStarted
 from tests.real.supervisor import TOKEN, Supervisor
 from tests.real.until import until
 
 ROOT = Path(__file__).parents[2]
 BASE, BUILD, APP = "towline-base:bookworm", "towline-app:build", "towline-app:test"
-MIRROR = "http://deb.debian.org/debian"
 AUTHORITIES = ("usr/local/share/ca-certificates", "etc/ssl/certs/ca-certificates.crt")
 SUPERVISOR, OURS, OTHER = "172.30.32.2", "172.30.33.5", "172.30.33.9"
 """Addresses as in Supervisor's network: its own, this app's, another app's."""
@@ -57,7 +57,7 @@ def _base(engine: Engine, folder: Path) -> None:
     options = ["--variant=minbase", "--include=ca-certificates"]
     log = folder / "debootstrap.log"
     with log.open("wb") as output:
-        command = ["debootstrap", *options, "bookworm", str(root), MIRROR]
+        command = ["debootstrap", *options, "bookworm", str(root), mirror()]
         made = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False)
     if made.returncode:
         raise NotStarted(f"debootstrap failed:\n{log.read_text(errors='replace')[-2000:]}")

@@ -19,6 +19,7 @@ import httpx
 from websockets.asyncio.client import connect
 
 from tests.real.broker import free_port
+from tests.real.packages import mirror
 from tests.real.process import NotStarted, Process
 from tests.real.until import auntil
 
@@ -192,7 +193,7 @@ class HomeAssistant:
                 include,
                 self._suite,
                 str(self._root),
-                _mirror(),
+                mirror(),
                 script,
             ]
         )
@@ -284,12 +285,6 @@ def _answers_to(schema: Sequence[Mapping[str, Any]], port: int) -> dict[str, Any
 def _store(file: Path, *, version: int, data: Mapping[str, Any]) -> None:
     about = {"version": version, "minor_version": 1, "key": file.name, "data": data}
     file.write_text(json.dumps(about))
-
-
-def _mirror() -> str:
-    """Where this machine itself gets Debian packages."""
-    listed = _run(["apt-get", "indextargets", "--format", "$(REPO_URI)"]).split()
-    return next(address for address in listed if "security" not in address)
 
 
 def _run(command: Sequence[str | Path], *, env: Mapping[str, str] | None = None) -> str:

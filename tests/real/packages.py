@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import subprocess
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,3 +116,10 @@ def _no_services(logs: Path) -> list[str]:
         script.write_text("#!/bin/sh\nexit 0\n")
         script.chmod(0o755)
     return ["-o", f"DPkg::Path={folder}:/usr/sbin:/usr/bin:/sbin:/bin"]
+
+
+def mirror() -> str:
+    """Where this machine itself gets Debian packages."""
+    command = ["apt-get", "indextargets", "--format", "$(REPO_URI)"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return next(address for address in done.stdout.split() if "security" not in address)
