@@ -6,12 +6,14 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Self
 
 PUBLISH, PUBACK = 3, 4
 REFUSED = 0x80
+PATIENCE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +87,25 @@ class Proxy:
         self._server = socket.create_server(("127.0.0.1", 0))
         self.url = f"mqtt://127.0.0.1:{self._server.getsockname()[1]}"
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._sockets: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
+        self._start(self._accept)
         return self
+
+    def _start(self, work: Callable[..., None], *arguments: object) -> None:
+        thread = threading.Thread(target=work, args=arguments, daemon=True)
+        self._threads.append(thread)
+        thread.start()
 
     def __exit__(self, *exc: object) -> None:
         with suppress(OSError):
             self._server.shutdown(socket.SHUT_RDWR)
-        self._server.close()
+        self._threads[0].join(PATIENCE)  # from now on nobody is let in
         self.reset()
+        for thread in self._threads:
+            thread.join(PATIENCE)
+        for each in (self._server, *self._sockets):
+            each.close()
 
     def reset(self) -> None:
         """End all connections by RST."""
@@ -115,9 +128,10 @@ class Proxy:
                 broker.settimeout(None)
                 self.connections += 1
                 self._pairs.append((client, broker))
+                self._sockets += client, broker
                 talk = _Talk()
                 for ends in ((client, broker), (broker, client)):
-                    threading.Thread(target=self._carry, args=(*ends, talk), daemon=True).start()
+                    self._start(self._carry, *ends, talk)
 
     def _carry(self, source: socket.socket, target: socket.socket, talk: _Talk) -> None:
         packets = _Packets()
