@@ -64,6 +64,7 @@ class Credentials:
         ca = self._text("ca", settings.ca) if settings.ca else None
         try:
             context = ssl.create_default_context(cadata=ca)
+            context.minimum_version = ssl.TLSVersion.TLSv1_2  # not every Python's own default
         except ssl.SSLError:
             raise OSError("tls.ca holds no certificate in PEM form") from None
         if not settings.verify:

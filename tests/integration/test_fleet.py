@@ -7,6 +7,7 @@ import json
 import secrets
 import time
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,7 @@ def test_a_hub_has_every_line_of_another_towline_once_whenever_it_is_killed(
         found = numbers(at, base, "-n", "all")
     assert sorted(set(found)) == list(range(1, LINES + 1))
     # a kill forgets which records were taken but not acknowledged yet: those come again
-    assert len(found) - LINES <= 3 * LINES // 4
+    assert max(Counter(found).values()) <= 1 + 3
 
 
 def test_what_anybody_publishes_is_a_line_of_its_topic(tmp_path: Path, broker: Broker) -> None:

@@ -395,4 +395,6 @@ async def test_a_running_towline_acts_and_is_changed_live(tmp_path: Path) -> Non
     assert found[:2] == [("subscriptions.echo", "actions"), ("subscriptions.restart", "actions")]
     assert found.count(("127.0.0.1", "PUT /mqtt-config/{broker}/subscriptions/{id}")) == 4
     assert found.count(("127.0.0.1", "configuration")) == 2
-    assert verified(tmp_path / "data") == (1, len(rows), [])
+    files, entries, faults = verified(tmp_path / "data")
+    assert (files, faults) == (1, [])
+    assert entries >= len(rows)  # the last action may have been put down meanwhile

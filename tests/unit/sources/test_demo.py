@@ -108,7 +108,7 @@ async def test_cancelling_leaves_no_process(deaf: bool) -> None:
         await auntil(lambda: taken.lines["demo-x"])
         pid = int(taken.lines["demo-x"][0].text)
         assert alive(pid)
-    assert not alive(pid)
+    await auntil(lambda: not alive(pid))
 
 
 def test_a_line_is_about_a_second_unless_the_configuration_says_otherwise() -> None:
