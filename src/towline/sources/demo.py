@@ -196,12 +196,13 @@ async def _end(process: Process, grace: float) -> None:
         return
     with suppress(ProcessLookupError):
         process.terminate()
-    try:
-        async with asyncio.timeout(grace):
-            await process.wait()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
+    # no timeout(): within a cancelled task Python 3.11.2 does not tell it from the cancellation
+    waiting = asyncio.ensure_future(process.wait())
+    done, _ = await asyncio.wait((waiting,), timeout=grace)
+    if not done:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await waiting
 
 
 _schema = mapping({vol.Optional("interval", default="1s"): duration})

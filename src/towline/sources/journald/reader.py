@@ -91,10 +91,10 @@ async def first(command: Sequence[str]) -> Entry | None:
 async def _end(process: Process) -> None:
     with suppress(ProcessLookupError):
         process.terminate()
-    try:
-        async with asyncio.timeout(GRACE):
-            await process.wait()
-    except TimeoutError:
+    # no timeout(): within a cancelled task Python 3.11.2 does not tell it from the cancellation
+    waiting = asyncio.ensure_future(process.wait())
+    done, _ = await asyncio.wait((waiting,), timeout=GRACE)
+    if not done:
         with suppress(ProcessLookupError):
             process.kill()
-        await process.wait()
+        await waiting
